@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// What changes from run to run of a recorded program. Read by C and by GLSL: only #define lines here.
+//
+// The tensor "steps" (u32) is a header of STEP_WORDS words, then STEP_RING blocks of STEP_WORDS words.
+// Header word 0 is the run counter; run r reads block r % STEP_RING, and the program's last node increments
+// the counter. The host writes block r before it submits run r, never one of a run still in flight.
+// "metrics" (f32) is a ring of STEP_RING blocks of METRIC_WORDS words, written likewise.
+#ifndef IGVK_STEP_BLOCK_H
+#define IGVK_STEP_BLOCK_H
+
+#define STEP_RING 64
+#define STEP_WORDS 64
+#define METRIC_WORDS 16
+
+/* words of a step block; floats as their bits */
+#define STEP_INDEX 0            /* optimizer step (from 0) or solver step: the random numbers' step word */
+#define STEP_SEED_LOW 1         /* training: the run's seed */
+#define STEP_SEED_HIGH 2
+#define STEP_ITEM 3             /* training: place of this micro-batch's first sample in the effective batch */
+#define STEP_TIME 4             /* sampling: the model's time, f32 */
+#define STEP_IG_SCALE 5         /* 1 where off */
+#define STEP_CFG_SCALE 6        /* 1 where off */
+#define STEP_COEFFICIENTS 8     /* 4 pairs of floats (high, low): state, velocity, previous velocity, noise */
+#define STEP_COMMIT 16          /* 1: the solver's result becomes the state; 0: only the next model input */
+#define STEP_LEARNING_RATE 20
+#define STEP_BETA1 21
+#define STEP_BETA2 22
+#define STEP_EPSILON 23
+#define STEP_WEIGHT_DECAY 24
+#define STEP_BIAS1 25           /* learning rate / (1 - beta1^k) */
+#define STEP_BIAS2 26           /* 1 / sqrt(1 - beta2^k) */
+#define STEP_MAX_NORM 27
+#define STEP_EMA_DECAY 28       /* d; and 1 - d computed in f64: */
+#define STEP_EMA_RATE 29
+#define STEP_LOSS_SCALE 30      /* 1 / micro-batches: weight of this micro-batch's mean in the loss */
+
+/* words of a metrics block */
+#define METRIC_LOSS 0           /* final + weight * auxiliary, this micro-batch's mean */
+#define METRIC_LOSS_FINAL 1
+#define METRIC_LOSS_AUXILIARY 2
+#define METRIC_GRADIENT_NORM 3
+#define METRIC_FINITE 4         /* 1 or 0 */
+
+#endif

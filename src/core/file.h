@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Files and folders: bounded reads, atomic writes, free space.
+#ifndef IGVK_CORE_FILE_H
+#define IGVK_CORE_FILE_H
+
+#include "core/status.h"
+
+#include <stdio.h>
+
+// Reads a whole regular file of at most `limit` bytes. *data is malloc'd, with a zero byte after the end.
+igvk_status file_read(const char *path, uint64_t limit, char **data, size_t *size);
+
+// A file that appears under its name whole or not at all: written as PATH.tmp-PID beside it, flushed to
+// disk, renamed by commit. Destroy without commit removes the temporary. Writes report a full disk.
+typedef struct atomic_file atomic_file;
+igvk_status atomic_file_create(const char *path, atomic_file **out);
+igvk_status atomic_file_write(atomic_file *f, const void *data, uint64_t size);
+uint64_t atomic_file_position(const atomic_file *f);
+igvk_status atomic_file_commit(atomic_file *f);
+void atomic_file_destroy(atomic_file **f);
+
+igvk_status file_write_atomic(const char *path, const void *data, size_t size);
+
+// Folders. folder_create makes missing parents; an existing folder is no error.
+igvk_status folder_create(const char *path);
+bool path_exists(const char *path);
+bool path_is_folder(const char *path);
+// Names in `path` (no "." and ".."), sorted by byte value; each and the list malloc'd: folder_list_free.
+igvk_status folder_list(const char *path, char ***names, size_t *count);
+void folder_list_free(char ***names, size_t count);
+// Bytes an ordinary user can still write to the file system of `path` (an existing file or folder).
+igvk_status disk_free(const char *path, uint64_t *bytes);
+// "a/b" of parts, malloc'd; null where memory is out.
+char *path_join(const char *folder, const char *name);
+
+#endif

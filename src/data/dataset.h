@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Datasets: a folder of safetensors shards and dataset.json. Pixel images as bytes, latents (later) as f32;
+// either reaches training as f32 in the model's space (pixels: byte / 127.5 - 1, in [-1, 1]).
+//
+//   dataset.json   {"format": "igvk-dataset-1", "kind": "pixels", "channels": C, "height": H, "width": W,
+//                   "classes": ["A", ...], "count": N, "held_out": M, "flips": false, "made_by": "..."}
+//   shard-00000.safetensors ...   "images" U8 [n, C, H, W], "labels" I64 [n]; the last `held_out` images
+//                   (in shard order) are for validation and never trained on
+//
+// Opening checks the whole layout (sizes, label range, counts) before the first image is asked for. Reading
+// touches only the asked images: shards may be larger than memory.
+#ifndef IGVK_DATA_DATASET_H
+#define IGVK_DATA_DATASET_H
+
+#include "core/status.h"
+
+typedef struct dataset_info {
+    uint32_t channels, height, width;
+    uint32_t classes;              // 0: unconditional
+    const char *const *class_names; // [classes], owned by the dataset
+    uint64_t count;                // all images
+    uint64_t held_out;             // of them
+    bool flips;                    // training may mirror images left to right
+    char digest[17];               // of dataset.json and the shards' sizes: what a resume compares
+} dataset_info;
+
+typedef struct dataset dataset;
+igvk_status dataset_open(const char *folder, dataset **out);
+void dataset_close(dataset **d);
+const dataset_info *dataset_describe(const dataset *d);
+// Image `index` (0 .. count - 1) as f32 C,H,W into `image` and its label. `mirror` flips left to right.
+igvk_status dataset_read(dataset *d, uint64_t index, bool mirror, float *image, uint32_t *label);
+igvk_status dataset_read_bytes(dataset *d, uint64_t index, uint8_t *image, uint32_t *label);
+
+// Position `position` of epoch `epoch` in the training order: a pseudorandom permutation of
+// [0, count - held_out) that is a function of (seed, epoch) alone and needs no memory (a Feistel network on
+// Philox with cycle walking), so that a resumed run continues the same order.
+uint64_t dataset_order(uint64_t seed, uint32_t epoch, uint64_t position, uint64_t training_count);
+
+// Writing: images are appended, shards roll over at shard_bytes; dataset.json comes last, so a folder without
+// it is no dataset. Refuses an existing non-empty folder.
+typedef struct dataset_writer_options {
+    const char *folder;
+    uint32_t channels, height, width;
+    const char *const *class_names;
+    uint32_t classes;
+    uint64_t held_out;
+    bool flips;
+    uint64_t shard_bytes; // 0: 256 MiB
+    const char *made_by;  // the command line, for people
+} dataset_writer_options;
+typedef struct dataset_writer dataset_writer;
+igvk_status dataset_writer_create(const dataset_writer_options *o, dataset_writer **out);
+igvk_status dataset_append(dataset_writer *w, const uint8_t *image, uint32_t label); // C,H,W bytes
+igvk_status dataset_finish(dataset_writer *w);
+void dataset_writer_destroy(dataset_writer **w); // removes an unfinished dataset's files
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// What an operator is. One struct, one file src/ops/NAME.c, one line in src/ops/table.c, its shaders beside
+// it in shaders/. The graph knows operators only through this.
+#ifndef IGVK_GRAPH_OPERATOR_H
+#define IGVK_GRAPH_OPERATOR_H
+
+#include "graph/graph.h"
+#include "graph/lower.h"
+
+typedef struct node_cost {
+    double flops; // 2 per multiply-add
+    double bytes; // read and written at least once
+} node_cost;
+
+// A shape rule's results: count and, per output, type and shape.
+typedef struct output_shapes {
+    uint32_t count;
+    storage_type type[NODE_MAX_OUTPUTS];
+    tensor_shape shape[NODE_MAX_OUTPUTS];
+} output_shapes;
+
+typedef struct operator {
+    const char *name;
+    size_t attributes_size;
+    // Checks inputs (n->inputs, n->attributes are set, outputs are not) and gives the outputs. Refuses with
+    // fail(IGVK_ERROR_INVALID, ...) naming the input and both shapes.
+    igvk_status (*shapes)(const graph *g, const node *n, output_shapes *out);
+    // Appends nodes computing the gradient of each input i with want[i] into dx[i]. dy[k] is NO_TENSOR where
+    // nothing depends on output k. Null: the operator has no gradient (inputs are never wanted).
+    void (*gradient)(graph *g, uint32_t node_index, const tensor_id *dy, const bool *want, tensor_id *dx);
+    // Appends dispatches for the node. Pure: device facts come from l->capabilities alone.
+    igvk_status (*lower)(lowering *l, const node *n);
+    node_cost (*cost)(const graph *g, const node *n);
+    // Optional: makes the node add `addend` (same shape) to its output `out` in its epilogue. False where
+    // it cannot. Used by graph_fuse_add, by which gradients accumulate without a pass of their own.
+    bool (*fuse_add)(graph *g, uint32_t node_index, tensor_id addend);
+} operator;
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// Parameters as one logical arena. A layout lists a model's tensors in official order and gives each its
+// place: chunk and offset; a chunk is one allocation's worth, no tensor straddles two. Model, EMA,
+// gradients and moments are sets: the same layout over other memory, so that norm, clipping, optimizer,
+// EMA and zeroing run over chunks.
+#ifndef IGVK_GRAPH_PARAMETERS_H
+#define IGVK_GRAPH_PARAMETERS_H
+
+#include "graph/graph.h"
+
+#define PARAMETER_GRANULE 64 // elements: every tensor starts at a multiple (256 bytes); gaps hold zeros
+
+typedef enum parameter_init {
+    INIT_ZERO,
+    INIT_ONE,
+    INIT_XAVIER_UNIFORM, // bound sqrt(6 / (fan_in + fan_out)), fans of shape (out, in) after flattening
+    INIT_NORMAL,         // times `scale`
+    INIT_TABLE,          // values from `fill`
+} parameter_init;
+
+typedef struct parameter {
+    const char *name; // official
+    tensor_shape shape;
+    bool frozen; // no gradient, no optimizer; still in the EMA
+    parameter_init init;
+    double scale;
+    void (*fill)(const void *context, float *out); // INIT_TABLE
+    const void *context;                           // INIT_TABLE; owned by the layout's arena
+    // set by the layout:
+    uint32_t chunk;
+    uint64_t first; // element in the chunk
+} parameter;
+
+typedef struct parameter_layout parameter_layout;
+// max_chunk_bytes: the device's largest binding or allocation. A tensor beyond it is refused by name.
+parameter_layout *parameter_layout_create(uint64_t max_chunk_bytes);
+void parameter_layout_destroy(parameter_layout **l);
+arena *parameter_layout_arena(parameter_layout *l);
+// Copies the name and shape. Errors are sticky: parameter_layout_check.
+void parameter_layout_add(parameter_layout *l, const parameter *p);
+igvk_status parameter_layout_check(const parameter_layout *l);
+size_t parameter_count(const parameter_layout *l);
+const parameter *parameter_at(const parameter_layout *l, size_t i);
+const parameter *parameter_find(const parameter_layout *l, const char *name);
+uint32_t parameter_chunk_count(const parameter_layout *l);
+uint64_t parameter_chunk_elements(const parameter_layout *l, uint32_t chunk); // a multiple of PARAMETER_GRANULE
+uint64_t parameter_elements(const parameter_layout *l);                       // without gaps
+// One word a granule of a chunk: bit 0 trained (not frozen, not a gap). The optimizer's segment table.
+void parameter_segments(const parameter_layout *l, uint32_t chunk, uint32_t *out);
+
+// A set inside a graph. `arena_name` ("model", "ema", "gradient", "moment1", "moment2") and the chunk make
+// the external roots' names: "model.0".
+typedef struct parameter_set {
+    const parameter_layout *layout;
+    const char *arena_name;
+    tensor_role role;
+} parameter_set;
+tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk); // [elements]
+tensor_id parameter_tensor(graph *g, const parameter_set *s, const char *name); // a view; sticky error where unknown
+
+#endif
