@@ -25,10 +25,10 @@ layout(local_size_x_id = 0) in;
 #if IGVK_ADDRESS
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
-layout(buffer_reference, std430, buffer_reference_align = 4) readonly restrict buffer f32_read { float v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer f32_write { float v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4) readonly restrict buffer u32_read { uint v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer u32_write { uint v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer f32_read { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer f32_write { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer u32_read { uint v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer u32_write { uint v[]; };
 layout(push_constant, std430) uniform push_block { uint scalar[12]; uint64_t address[10]; } push;
 #define TENSOR_READ(slot, type, name) const uint name = slot;
 #define TENSOR_WRITE(slot, type, name) const uint name = slot;
@@ -42,9 +42,9 @@ layout(push_constant, std430) uniform push_block { uint scalar[12]; uint64_t add
 #else
 layout(push_constant, std430) uniform push_block { uint scalar[12]; } push;
 #define TENSOR_READ(slot, type, name) \
-    layout(set = 0, binding = slot, std430) readonly restrict buffer name##_block { T_##type v[]; } name;
+    layout(set = 0, binding = slot, std430) readonly buffer name##_block { T_##type v[]; } name;
 #define TENSOR_WRITE(slot, type, name) \
-    layout(set = 0, binding = slot, std430) restrict buffer name##_block { T_##type v[]; } name;
+    layout(set = 0, binding = slot, std430) buffer name##_block { T_##type v[]; } name;
 #define LOAD(type, name, i) name.v[i]
 #define LOAD_OWN(type, name, i) name.v[i]
 #define STORE(type, name, i, x) name.v[i] = (x)

@@ -74,7 +74,9 @@ typedef struct node {
 } node;
 
 typedef struct graph graph;
-graph *graph_create(void); // null where memory is out
+// `add` is the operator that sums two tensors of one shape; graph_gradient and graph_accumulate use it where a
+// producer cannot add in its own epilogue. Null where memory is out.
+graph *graph_create(const struct operator *add);
 void graph_destroy(graph **g);
 
 // OK, or the first failure with its text; also checks the order rule of states.
@@ -111,6 +113,10 @@ arena *graph_arena(graph *g); // for attributes and names that must live as long
 // While set, operators keep what their gradient rules need (pre-activations, log-sum-exp, row statistics).
 void graph_keep_for_gradient(graph *g, bool keep);
 bool graph_keeps_for_gradient(const graph *g);
+
+// Makes `state` + `value` overwrite `state` (same shape): the producer of `value` adds in its epilogue where it
+// can (operator.fuse_add) and writes in place, else an `add` node follows. `value` is not to be read afterwards.
+void graph_accumulate(graph *g, tensor_id value, tensor_id state);
 
 // Appends nodes that compute d(sum of outputs[k] * seeds[k]) with respect to wrt[i] into gradients[i]
 // (NO_TENSOR where nothing depends on it). seeds[k] has the shape of outputs[k]. Several contributions to a

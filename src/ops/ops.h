@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// The operators, as functions that append a node. Shapes: N images or samples, T tokens, D width, M rows (all
+// leading dimensions together), K input features. f32 unless said. Each returns the first output; a refusal is
+// the graph's sticky error. Formulas: chapter numbers are those of docs/method.md.
+#ifndef IGVK_OPS_OPS_H
+#define IGVK_OPS_OPS_H
+
+#include "graph/operator.h"
+
+// The table of all operators, by which tests and `igvk info` walk.
+extern const operator *const operator_table[];
+extern const size_t operator_count;
+const operator *operator_find(const char *name); // null where none
+
+graph *graph_new(void); // graph_create with this floor's `add`
+
+typedef enum activation_kind { ACTIVATION_NONE, ACTIVATION_SILU, ACTIVATION_GELU_TANH } activation_kind;
+
+// ---- linear.c: y = residual + gate * activation(x weight^T + bias) ---------------------------------
+// x [..., K], weight [O, K], bias [O] -> [..., O]. gate [G, O]: row r uses gate row r / (M / G). residual has
+// y's shape, or [R, O] with R dividing M: row r uses residual row r % R.
+typedef struct linear_options {
+    tensor_id bias, gate, residual; // NO_TENSOR: none
+    activation_kind activation;
+} linear_options;
+tensor_id op_linear(graph *g, tensor_id x, tensor_id weight, const linear_options *o);
+// The products its gradient is made of: dx [M, K] = dy [M, O] weight; dw [O, K] = dy^T x; db [O] = column sums.
+tensor_id op_linear_input_gradient(graph *g, tensor_id dy, tensor_id weight);
+tensor_id op_linear_weight_gradient(graph *g, tensor_id dy, tensor_id x);
+tensor_id op_column_sum(graph *g, tensor_id dy);
+
+// ---- attention.c -----------------------------------------------------------------------------------
+// qkv [N, T, 3D] laid out [q | k | v], each of `heads` heads of D / heads <= 128 -> [N, T, D].
+// softmax(q k^T / sqrt(D / heads)) v, online softmax, no score matrix in memory.
+tensor_id op_attention(graph *g, tensor_id qkv, uint32_t heads);
+// ---- qk_norm.c: LayerNorm over each head's dimension of q and k, with affine [D / heads]; v is passed on.
+typedef struct qk_norm_weights {
+    tensor_id q_weight, q_bias, k_weight, k_bias;
+} qk_norm_weights;
+tensor_id op_qk_norm(graph *g, tensor_id qkv, const qk_norm_weights *w, uint32_t heads, float epsilon);
+
+// ---- layer_norm.c: LN(x) (1 + scale) + shift, no affine. x [N, T, D], shift and scale [N, D] -----------
+tensor_id op_layer_norm_modulate(graph *g, tensor_id x, tensor_id shift, tensor_id scale, float epsilon);
+
+// ---- patch.c: [N, C, H, W] <-> [N, (H/p)(W/p), C p p], patches row by row ------------------------------
+typedef enum patch_order { PATCH_CHANNEL_FIRST /* C,row,column: the embedding's weights */,
+                           PATCH_CHANNEL_LAST /* row,column,C: the final layer's output */ } patch_order;
+tensor_id op_patchify(graph *g, tensor_id x, uint32_t patch, patch_order order);
+tensor_id op_unpatchify(graph *g, tensor_id tokens, uint32_t patch, uint32_t channels, uint32_t height, uint32_t width, patch_order order);
+
+// ---- embedding.c -----------------------------------------------------------------------------------
+// [cos(t f), sin(t f)], f_k = exp(-ln(10000) k / (size/2)) in f32: t [N] -> [N, size]
+tensor_id op_timestep_features(graph *g, tensor_id t, uint32_t size);
+// labels u32 [N], table [R, D] -> [N, D]. Labels out of range read row R - 1. Gradient: each table row sums its
+// samples in order of n.
+tensor_id op_embedding(graph *g, tensor_id labels, tensor_id table);
+
+// ---- elementwise.c ---------------------------------------------------------------------------------
+tensor_id op_add(graph *g, tensor_id a, tensor_id b);
+tensor_id op_activation(graph *g, tensor_id x, activation_kind kind);
+// dx = dy * kind'(x)
+tensor_id op_activation_gradient(graph *g, tensor_id x, tensor_id dy, activation_kind kind);
+tensor_id op_fill(graph *g, tensor_shape shape, float value);
+// x [N, parts * D] -> `parts` tensors [N, D] (graph_output(g, first, k)); and back.
+tensor_id op_split_columns(graph *g, tensor_id x, uint32_t parts);
+tensor_id op_join_columns(graph *g, const tensor_id *parts, uint32_t count);
+// [N, ...] -> [times * N, ...], the whole batch after itself.
+tensor_id op_repeat(graph *g, tensor_id x, uint32_t times);
+// dy [M, D], gate [G, D], z [M, D] (the value before the gate) -> dz = gate * dy; output 1: dgate [G, D] = sum of dy * z over the gate's rows
+tensor_id op_gate_gradient(graph *g, tensor_id dy, tensor_id gate, tensor_id z);
+
+// ---- random.c: core/philox.h on the device -------------------------------------------------------------
+// counters u32 [N, 4] (c0 first), keys u32 [N, 2] -> words u32 [N, 4]
+tensor_id op_philox(graph *g, tensor_id counters, tensor_id keys);
+// words u32 [N, 4] -> uniforms [N, 4]; output 1: normals [N, 4]
+tensor_id op_random_of_words(graph *g, tensor_id words);
+// Normals of shape [N, ...]. seeds u32 [N, 2] (low, high): each image's own seed, item 0; or NO_TENSOR: the step
+// block's seed, item STEP_ITEM + n. Step word: STEP_INDEX of the block, or 0 where steps is NO_TENSOR.
+tensor_id op_normal(graph *g, tensor_id steps, tensor_id seeds, uint32_t stream, tensor_shape shape);
+
+// ---- training.c ------------------------------------------------------------------------------------
+// `steps` is the tensor of step blocks (shaders/include/step_block.h), u32 [(1 + STEP_RING) * STEP_WORDS].
+typedef enum time_weighting { TIME_UNIFORM, TIME_LOGNORMAL } time_weighting;
+typedef enum path_kind { PATH_LINEAR, PATH_COSINE } path_kind;
+tensor_id op_sample_times(graph *g, tensor_id steps, uint32_t count, time_weighting w, path_kind path); // [N]; chapter 2
+tensor_id op_times_of_normals(graph *g, tensor_id normals, path_kind path); // log-normal rule on given normals
+tensor_id op_drop_labels(graph *g, tensor_id steps, tensor_id labels, float probability, uint32_t null_class);
+// ring [R, ...] -> the block run % R, of the shape without the first dimension. Any type.
+tensor_id op_ring_read(graph *g, tensor_id steps, tensor_id ring);
+// x, noise [N, ...], t [N] -> x_t; output 1: target velocity. Chapter 2, `interpolant`.
+tensor_id op_interpolant(graph *g, tensor_id x, tensor_id noise, tensor_id t, path_kind path);
+// target + (weight - 1)(final - intermediate) where low <= t <= high, else target
+typedef struct guided_target_options { float weight, low, high; } guided_target_options;
+tensor_id op_guided_target(graph *g, tensor_id target, tensor_id final_output, tensor_id intermediate, tensor_id t, const guided_target_options *o);
+// Mean over all but the first dimension of (prediction - target)^2 -> [N]. Gradient for prediction only.
+tensor_id op_squared_error(graph *g, tensor_id prediction, tensor_id target);
+// STEP_LOSS_SCALE * (mean(final) + weight * mean(auxiliary)) -> [1]. Gradient for both.
+tensor_id op_loss(graph *g, tensor_id steps, tensor_id final_loss, tensor_id auxiliary_loss, float weight);
+// Writes the run's metrics block: METRIC_LOSS, _FINAL, _AUXILIARY from [N] losses; assigns `metrics`.
+tensor_id op_write_losses(graph *g, tensor_id steps, tensor_id final_loss, tensor_id auxiliary_loss, float weight, tensor_id metrics);
+
+// ---- optimizer.c: over arena chunks ------------------------------------------------------------------
+// chunk [E] -> partial sums of squares [P]; then the norm over all chunks' partials:
+tensor_id op_squares(graph *g, tensor_id chunk);
+// -> [4]: norm; clip coefficient min(1, max/(norm + 1e-6)); 1 where finite else 0; unused. Also writes METRIC_GRADIENT_NORM
+// and METRIC_FINITE. `stop` (state u32 [1]) is set where not finite and stays set: updates then leave everything as it is.
+tensor_id op_gradient_norm(graph *g, tensor_id steps, const tensor_id *partials, uint32_t count, tensor_id stop, tensor_id metrics);
+// One pass: clip, decay, moments, parameter, EMA; gradient zeroed (also where the update is held back).
+typedef struct adamw_states { tensor_id parameter, gradient, moment1, moment2, ema; } adamw_states;
+void op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s);
+// Increments the run counter; the last node of every program that reads step blocks.
+void op_advance(graph *g, tensor_id steps);
+
+// ---- sampling.c ------------------------------------------------------------------------------------
+tensor_id op_fill_time(graph *g, tensor_id steps, uint32_t count); // STEP_TIME -> [N]
+// IG then CFG: u = f + (w - 1)(f - i); out = u_null + c (u - u_null). The null pair may be absent (no CFG), the
+// intermediate ones too (no IG). Scales from the step block (w = 1: exactly f; c = 1: exactly u).
+typedef struct guidance_inputs { tensor_id final_output, intermediate, null_final, null_intermediate; } guidance_inputs;
+tensor_id op_guidance(graph *g, tensor_id steps, const guidance_inputs *in);
+// score = (r v - x) / var, per sample t [N] (chapter 7)
+tensor_id op_score(graph *g, tensor_id velocity, tensor_id x, tensor_id t, path_kind path);
+// x' = c0 x + c1 velocity + c2 previous + c3 noise, with coefficients and state as float pairs.
+// States: high, low (the solver's state), input (what the model sees next), previous. Always input := x' (high part),
+// previous := velocity; high, low := x' where STEP_COMMIT. noise may be absent.
+typedef struct solver_states { tensor_id high, low, input, previous; } solver_states;
+void op_solver(graph *g, tensor_id steps, tensor_id velocity, tensor_id noise, const solver_states *s);
+
+#endif
