@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// igvk, the parts that may still change: data makers, parity with reference numbers, benchmarks, export.
+#ifndef IGVK_EXPERIMENTAL_H
+#define IGVK_EXPERIMENTAL_H
+
+#include "igvk/igvk.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- data ------------------------------------------------------------------------------------------
+
+typedef struct igvk_glyph_options {
+    char out[IGVK_TEXT];
+    char characters[IGVK_TEXT]; // "A-Z", "0-9", "A-Za-z0-9", or the characters themselves
+    char fonts[IGVK_TEXT];      // comma-separated files or folders; empty: upright DejaVu, Liberation, FreeFont of the system
+    uint64_t size, variants, seed;
+    double held_out; // share
+} igvk_glyph_options;
+const igvk_option_list *igvk_glyph_option_list(void);
+void igvk_glyph_options_default(igvk_glyph_options *o);
+igvk_status igvk_data_glyphs(const igvk_glyph_options *o, const igvk_events *events);
+
+typedef struct igvk_image_options {
+    char from[IGVK_TEXT]; // a folder per class, or images directly (unconditional)
+    char out[IGVK_TEXT];
+    uint64_t size, channels;
+    double held_out;
+    bool flips;
+} igvk_image_options;
+const igvk_option_list *igvk_image_option_list(void);
+void igvk_image_options_default(igvk_image_options *o);
+igvk_status igvk_data_images(const igvk_image_options *o, const igvk_events *events);
+
+typedef struct igvk_show_options {
+    char data[IGVK_TEXT];
+    char out[IGVK_TEXT]; // PNG
+    uint64_t per_class, seed;
+} igvk_show_options;
+const igvk_option_list *igvk_show_option_list(void);
+void igvk_show_options_default(igvk_show_options *o);
+igvk_status igvk_data_show(const igvk_show_options *o, const igvk_events *events);
+
+// ---- export: the EMA weights of a checkpoint alone, f32 or f16 -----------------------------------------
+
+typedef struct igvk_export_options {
+    char model[IGVK_TEXT], out[IGVK_TEXT];
+    bool half;
+} igvk_export_options;
+const igvk_option_list *igvk_export_option_list(void);
+void igvk_export_options_default(igvk_export_options *o);
+igvk_status igvk_export(const igvk_export_options *o, const igvk_events *events);
+
+// ---- parity ----------------------------------------------------------------------------------------
+
+typedef struct igvk_parity_line {
+    const char *folder, *tensor; // tensor as in outputs.safetensors
+    double error, tolerance;     // largest absolute error; tolerance NaN where none is given
+    double relative_l2;
+    bool within;
+    const char *note; // why out, where not by its error: "not computed", "not finite", "no tolerance"; else null
+} igvk_parity_line;
+
+typedef struct igvk_parity_options {
+    char tolerances[IGVK_TEXT]; // a tolerances.json; empty: the folder's or its parent's
+    char out[IGVK_TEXT];        // writes the computed outputs here
+    char device[IGVK_TEXT];
+} igvk_parity_options;
+const igvk_option_list *igvk_parity_option_list(void);
+void igvk_parity_options_default(igvk_parity_options *o);
+
+typedef struct igvk_parity_result {
+    uint64_t within, out;
+} igvk_parity_result;
+// Runs each folder (none: the built-in cases) and calls `line` for every tensor. OK also where some are out:
+// see `result`. A folder that is unusable is IGVK_ERROR_INVALID.
+igvk_status igvk_parity(const igvk_parity_options *o, const char *const *folders, size_t count,
+                        void (*line)(void *user, const igvk_parity_line *l), void *user, const igvk_events *events,
+                        igvk_parity_result *result);
+
+// ---- bench -----------------------------------------------------------------------------------------
+
+typedef struct igvk_bench_options {
+    char device[IGVK_TEXT];
+    char model[IGVK_TEXT]; // preset for forward, training step and sampling steps
+    char json[IGVK_TEXT];  // file
+    uint64_t batch, rows, input, output; // the matrix multiplication's M, K, N
+    uint64_t image; // side of the model's input
+    double seconds; // per measurement, about
+    bool operators_only;
+} igvk_bench_options;
+const igvk_option_list *igvk_bench_option_list(void);
+void igvk_bench_options_default(igvk_bench_options *o);
+
+typedef struct igvk_bench_row {
+    const char *name;    // "linear forward 1024x768x768", "training step", ...
+    double milliseconds; // best
+    double median;       // milliseconds
+    double gflops;       // 0: does not apply
+    double gigabytes;    // per second; 0: does not apply
+    double share;        // of the peak measured in this run; 0: does not apply
+} igvk_bench_row;
+igvk_status igvk_bench(const igvk_bench_options *o, void (*row)(void *user, const igvk_bench_row *r), void *user,
+                       const igvk_events *events);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
