@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The table of models, initial values and the position table.
+#include "models/model.h"
+
+#include "core/philox.h"
+#include "core/text.h"
+
+#include <math.h>
+#include <string.h>
+
+static const model_kind *const kinds[] = {&sit_kind};
+
+const model_kind *model_kind_find(const char *name) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i]->name, name) == 0)
+            return kinds[i];
+    return NULL;
+}
+
+igvk_status model_config_preset(const char *name, model_config *c) {
+    text_buffer all = {0};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (kinds[i]->preset(name, c)) {
+            strcpy(c->kind, kinds[i]->name);
+            text_free(&all);
+            return IGVK_OK;
+        }
+        for (const char *const *p = kinds[i]->preset_names; *p; p++)
+            text_append(&all, "%s%s", all.length ? ", " : "", *p);
+    }
+    igvk_status status = fail(IGVK_ERROR_INVALID, "no model is called '%.64s': one of %s", name, all.text ? all.text : "");
+    text_free(&all);
+    return status;
+}
+
+igvk_status model_config_check(const model_config *c) {
+    const model_kind *kind = model_kind_find(c->kind);
+    if (!kind)
+        return fail(IGVK_ERROR_INVALID, "unknown kind of model '%.15s'", c->kind);
+    return kind->check(c);
+}
+
+uint32_t model_tokens(const model_config *c) { return (c->height / c->patch) * (c->width / c->patch); }
+uint64_t model_elements(const model_config *c) { return (uint64_t)c->channels * c->height * c->width; }
+
+void position_table(uint32_t rows, uint32_t columns, uint32_t hidden, float *out) {
+    uint32_t quarter = hidden / 4;
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t k = 0; k < columns; k++, out += hidden)
+            for (uint32_t j = 0; j < quarter; j++) {
+                double w = pow(10000.0, -(double)j / quarter);
+                out[j] = (float)sin(k * w); // the column comes first: "w goes first" in the official code
+                out[quarter + j] = (float)cos(k * w);
+                out[2 * quarter + j] = (float)sin(r * w);
+                out[3 * quarter + j] = (float)cos(r * w);
+            }
+}
+
+// Xavier's fans of shape (out, in, ...): everything after the first dimension is flattened.
+static double xavier_bound(const parameter *p) {
+    double out = (double)p->shape.dim[0], in = (double)shape_elements(p->shape) / out;
+    return sqrt(6.0 / (in + out));
+}
+
+void parameter_initialise(const parameter_layout *l, size_t i, uint64_t seed, float *out) {
+    const parameter *p = parameter_at(l, i);
+    uint64_t count = shape_elements(p->shape);
+    double bound = p->init == INIT_XAVIER_UNIFORM ? xavier_bound(p) : 0;
+    if (p->init == INIT_TABLE) {
+        p->fill(p->context, out);
+        return;
+    }
+    for (uint64_t e = 0; e < count; e++)
+        switch (p->init) {
+        case INIT_XAVIER_UNIFORM:
+            out[e] = (float)(bound * (2 * random_uniform(seed, STREAM_INITIALISATION, 0, (uint32_t)i, e) - 1));
+            break;
+        case INIT_NORMAL:
+            out[e] = (float)(p->scale * random_normal(seed, STREAM_INITIALISATION, 0, (uint32_t)i, e));
+            break;
+        default:
+            out[e] = p->init == INIT_ONE ? 1.0f : 0.0f;
+        }
+}
