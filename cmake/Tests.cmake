@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+# tests/FLOOR/test_NAME.c -> the test FLOOR/NAME, an executable of its own. Labels: `unit` needs no device, `device`
+# takes the one that the loader offers (IGVK_DEVICE picks). A test links its floor and those before it (`ops` the
+# device as well, since its kernels run there). tests/FLOOR/helpers*.c go into every test of the floor,
+# tests/helpers into those that call them.
+
+set(unit_floors core formats graph models data)
+
+file(GLOB helper_sources CONFIGURE_DEPENDS tests/helpers/*.c)
+if(helper_sources AND "vulkan" IN_LIST IGVK_FLOORS)
+  add_library(test_helpers STATIC ${helper_sources})
+  target_link_libraries(test_helpers PUBLIC floor_vulkan)
+  target_include_directories(test_helpers PRIVATE tests ${CMOCKA_HEADERS})
+endif()
+
+function(igvk_add_test floor source)
+  get_filename_component(name ${source} NAME_WE)
+  string(REGEX REPLACE "^test_" "" name ${name})
+  set(target test_${floor}_${name})
+  file(GLOB floor_helpers CONFIGURE_DEPENDS tests/${floor}/helpers*.c)
+  add_executable(${target} ${source} ${floor_helpers})
+  target_include_directories(${target} PRIVATE tests ${CMOCKA_HEADERS})
+  target_compile_definitions(${target} PRIVATE IGVK_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                                               IGVK_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  set(label unit)
+  set(libraries floor_${floor})
+  if(NOT floor IN_LIST unit_floors)
+    set(label device)
+    if(TARGET test_helpers)
+      set(libraries test_helpers floor_${floor} floor_vulkan)
+    endif()
+  endif()
+  target_link_libraries(${target} PRIVATE ${libraries} ${CMOCKA_LIBRARY})
+  add_test(NAME ${floor}/${name} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  # 77: the test found that it cannot run here, and said why.
+  set_tests_properties(${floor}/${name} PROPERTIES LABELS ${label} TIMEOUT 300 SKIP_RETURN_CODE 77)
+endfunction()
+
+foreach(floor IN LISTS IGVK_FLOORS)
+  file(GLOB test_sources CONFIGURE_DEPENDS tests/${floor}/test_*.c)
+  foreach(source IN LISTS test_sources)
+    igvk_add_test(${floor} ${source})
+  endforeach()
+endforeach()
