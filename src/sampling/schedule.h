@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// What a sampler does, as a list of stages, each one model evaluation and one solver update. Pure, f64: the
+// device gets a stage's numbers in its step block. Method, chapter 7; official code: SiT/samplers.py.
+#ifndef IGVK_SAMPLING_SCHEDULE_H
+#define IGVK_SAMPLING_SCHEDULE_H
+
+#include "core/status.h"
+#include "ops/ops.h"
+
+typedef enum solver_kind { SOLVER_SDE, SOLVER_EULER, SOLVER_HEUN } solver_kind;
+
+typedef struct guidance_scale {
+    double scale;     // on where scale > 1 and low <= t <= high
+    double low, high; // closed interval of the step's starting time
+} guidance_scale;
+
+typedef struct sampling_method {
+    solver_kind solver;
+    uint32_t steps; // SDE: model calls; ODE: intervals
+    path_kind path;
+    guidance_scale ig, cfg;
+} sampling_method;
+
+typedef struct sampling_stage {
+    double time;            // what the model sees
+    double ig, cfg;         // 1 where off
+    double coefficients[4]; // x' = c0 x + c1 v + c2 v_previous + c3 noise
+    bool commit;            // x' becomes the state
+    uint32_t step;          // from 0; also the noise's step word
+} sampling_stage;
+
+// malloc'd. Refuses step counts below 1 (SDE: 2) or above 100000, and intervals with low > high.
+igvk_status schedule_make(const sampling_method *m, sampling_stage **stages, size_t *count);
+
+#endif

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// A parameter layout's sets in a store: one allocation per chunk, named as parameter_chunk names it.
+#ifndef IGVK_VULKAN_PARAMETER_MEMORY_H
+#define IGVK_VULKAN_PARAMETER_MEMORY_H
+
+#include "graph/parameters.h"
+#include "vulkan/store.h"
+
+igvk_status parameter_memory_add(store *s, const parameter_layout *l, const char *arena_name); // zeroed
+// Parameter i of the set, f32, in the host's order.
+igvk_status parameter_memory_write(store *s, const parameter_layout *l, const char *arena_name, size_t i, const float *values);
+igvk_status parameter_memory_read(store *s, const parameter_layout *l, const char *arena_name, size_t i, float *values);
+igvk_status parameter_memory_copy(store *s, const parameter_layout *l, const char *from, const char *to);
+igvk_status parameter_memory_zero(store *s, const parameter_layout *l, const char *arena_name);
+// The optimizer's segment tables "segments.CHUNK".
+igvk_status parameter_memory_add_segments(store *s, const parameter_layout *l);
+uint64_t parameter_memory_bytes(const parameter_layout *l); // of one set
+
+#endif
