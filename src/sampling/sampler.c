@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+#include "sampling/sampler.h"
+
+#include "core/philox.h"
+#include "graph/compile.h"
+#include "sampling/step_words.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Kinds of stage: bit 0 the auxiliary head is needed, bit 1 the null half is.
+enum { USES_HEAD = 1, USES_NULL = 2, KINDS = 4 };
+
+struct sampler {
+    sampler_options o;
+    model_config config;
+    parameter_set parameters;
+    workspace *own_workspace;
+    program *start;        // noise to state
+    program *kinds[KINDS]; // recorded where a stage needs them
+    uint32_t run;          // programs run so far: the step ring's position
+};
+
+static int kind_of(const sampling_stage *s) { return (s->ig > 1 ? USES_HEAD : 0) | (s->cfg > 1 ? USES_NULL : 0); }
+
+static tensor_shape batch_shape(const model_config *c, uint64_t batch) { return SHAPE(batch, c->channels, c->height, c->width); }
+
+static tensor_id steps_tensor(graph *g) {
+    return graph_external(g, ROLE_STATE, "sampling.steps", STORAGE_U32, SHAPE((1 + STEP_RING) * STEP_WORDS));
+}
+
+static solver_states declare_states(graph *g, tensor_shape shape) {
+    return (solver_states){.high = graph_external(g, ROLE_STATE, "sampling.high", STORAGE_F32, shape),
+                           .low = graph_external(g, ROLE_STATE, "sampling.low", STORAGE_F32, shape),
+                           .input = graph_external(g, ROLE_STATE, "sampling.input", STORAGE_F32, shape),
+                           .previous = graph_external(g, ROLE_STATE, "sampling.previous", STORAGE_F32, shape)};
+}
+
+static tensor_id seeds_tensor(graph *g, uint32_t batch) {
+    return graph_external(g, ROLE_INPUT, "sampling.seeds", STORAGE_U32, SHAPE(batch, 2));
+}
+
+// x := noise of each image's own seed, through the solver with coefficients (0, 1, 0, 0).
+static graph *build_start(const sampler_options *o) {
+    graph *g = graph_new();
+    if (!g)
+        return NULL;
+    tensor_shape shape = batch_shape(o->config, o->batch);
+    tensor_id steps = steps_tensor(g);
+    tensor_id noise = op_normal(g, NO_TENSOR, seeds_tensor(g, o->batch), STREAM_LATENT, shape);
+    solver_states states = declare_states(g, shape);
+    op_solver(g, steps, noise, NO_TENSOR, &states);
+    op_advance(g, steps);
+    return g;
+}
+
+// Labels [2 batch]: the classes, then the no-class index; programs without the null half read the first half.
+static tensor_id labels_tensor(graph *g, const sampler_options *o, uint32_t rows) {
+    if (o->config->classes == 0)
+        return NO_TENSOR;
+    tensor_id all = graph_external(g, ROLE_INPUT, "sampling.labels", STORAGE_U32, SHAPE(2 * (uint64_t)o->batch));
+    return graph_view(g, all, 0, SHAPE(rows), NULL);
+}
+
+static guidance_inputs halves(graph *g, const sampler_options *o, model_outputs out, int kind) {
+    tensor_shape half = batch_shape(o->config, o->batch);
+    uint64_t elements = shape_elements(half);
+    bool head = kind & USES_HEAD;
+    if (!(kind & USES_NULL))
+        return (guidance_inputs){.final_output = out.final_output, .intermediate = head ? out.intermediate : NO_TENSOR};
+    guidance_inputs in = {.final_output = graph_view(g, out.final_output, 0, half, NULL),
+                          .null_final = graph_view(g, out.final_output, elements, half, NULL)};
+    if (head) {
+        in.intermediate = graph_view(g, out.intermediate, 0, half, NULL);
+        in.null_intermediate = graph_view(g, out.intermediate, elements, half, NULL);
+    }
+    return in;
+}
+
+// One model evaluation, guidance, one solver update. Without use the head is dropped when lowering.
+static graph *build_stage(const sampler_options *o, int kind, bool noisy) {
+    graph *g = graph_new();
+    if (!g)
+        return NULL;
+    tensor_shape shape = batch_shape(o->config, o->batch);
+    uint32_t times = kind & USES_NULL ? 2 : 1, rows = times * o->batch;
+    tensor_id steps = steps_tensor(g);
+    solver_states states = declare_states(g, shape);
+    model_inputs in = {.x = times == 2 ? op_repeat(g, states.input, 2) : states.input,
+                       .t = op_fill_time(g, steps, rows),
+                       .labels = labels_tensor(g, o, rows)};
+    model_outputs out = model_kind_find(o->config->kind)->build(g, o->config, o->parameters, &in);
+    guidance_inputs guided = halves(g, o, out, kind);
+    tensor_id velocity = op_guidance(g, steps, &guided), noise = NO_TENSOR;
+    if (noisy)
+        noise = o->given_noise ? graph_external(g, ROLE_INPUT, "sampling.noise", STORAGE_F32, shape)
+                               : op_normal(g, steps, seeds_tensor(g, o->batch), STREAM_SOLVER, shape);
+    op_solver(g, steps, velocity, noise, &states);
+    op_advance(g, steps);
+    return g;
+}
+
+static bool schedule_draws_noise(const sampler_options *o) {
+    for (size_t i = 0; i < o->stage_count; i++)
+        if (o->stages[i].coefficients[3] != 0)
+            return true;
+    return false;
+}
+
+// compiled[KINDS] is the start; kinds that no stage has stay empty (graph null).
+static igvk_status compile_all(const sampler_options *o, const capabilities *c, compiled_graph compiled[KINDS + 1]) {
+    igvk_status status = IGVK_OK;
+    bool noisy = schedule_draws_noise(o);
+    for (size_t i = 0; i < o->stage_count; i++) {
+        int kind = kind_of(&o->stages[i]);
+        if (compiled[kind].graph)
+            continue;
+        graph *g = build_stage(o, kind, noisy);
+        TRY(graph_compile(&g, c, NULL, 0, &compiled[kind]));
+    }
+    graph *g = build_start(o);
+    TRY(graph_compile(&g, c, NULL, 0, &compiled[KINDS]));
+done:
+    return status;
+}
+
+static void free_all(compiled_graph compiled[KINDS + 1]) {
+    for (int k = 0; k <= KINDS; k++)
+        compiled_graph_free(&compiled[k]);
+}
+
+igvk_status sampler_plan_bytes(const sampler_options *o, const capabilities *c, uint64_t *bytes) {
+    compiled_graph compiled[KINDS + 1] = {0};
+    igvk_status status = compile_all(o, c, compiled);
+    *bytes = 0;
+    for (int k = 0; k <= KINDS; k++)
+        if (compiled[k].plan.peak > *bytes)
+            *bytes = compiled[k].plan.peak;
+    free_all(compiled);
+    return status;
+}
+
+static igvk_status add_memory(const sampler_options *o) {
+    igvk_status status = IGVK_OK;
+    uint64_t image = shape_elements(batch_shape(o->config, o->batch)) * 4;
+    const char *states[] = {"sampling.high", "sampling.low", "sampling.input", "sampling.previous"};
+    for (size_t i = 0; i < 4; i++)
+        TRY(store_add(o->store, states[i], image, STORE_DEVICE));
+    TRY(store_add(o->store, "sampling.steps", (1 + STEP_RING) * STEP_WORDS * 4, STORE_RING));
+    TRY(store_add(o->store, "sampling.seeds", (uint64_t)o->batch * 8, STORE_DEVICE));
+    if (o->config->classes)
+        TRY(store_add(o->store, "sampling.labels", (uint64_t)o->batch * 8, STORE_DEVICE));
+    if (o->given_noise)
+        TRY(store_add(o->store, "sampling.noise", image, STORE_DEVICE));
+done:
+    return status;
+}
+
+static igvk_status record_all(sampler *s, workspace *w, compiled_graph compiled[KINDS + 1]) {
+    igvk_status status = IGVK_OK;
+    for (int k = 0; k <= KINDS; k++)
+        if (compiled[k].graph)
+            TRY(workspace_reserve(w, &compiled[k].plan));
+    for (int k = 0; k <= KINDS; k++)
+        if (compiled[k].graph)
+            TRY(program_record(s->o.device, &compiled[k].list, &compiled[k].plan, s->o.store, w, NULL,
+                               k == KINDS ? &s->start : &s->kinds[k]));
+done:
+    return status;
+}
+
+igvk_status sampler_create(const sampler_options *o, sampler **out) {
+    igvk_status status = IGVK_OK;
+    compiled_graph compiled[KINDS + 1] = {0};
+    sampler *s = calloc(1, sizeof *s);
+    *out = NULL;
+    if (!s)
+        return fail_memory("a sampler", sizeof *s);
+    s->o = *o;
+    s->config = *o->config;
+    s->parameters = *o->parameters;
+    s->o.config = &s->config;
+    s->o.parameters = &s->parameters;
+    TRY(add_memory(&s->o));
+    s->run = *(const uint32_t *)store_map(o->store, "sampling.steps"); // another sampler of this store may have run
+    if (!o->workspace)
+        TRY(workspace_create(o->device, &s->own_workspace));
+    TRY(compile_all(&s->o, device_capabilities(o->device), compiled));
+    TRY(record_all(s, o->workspace ? o->workspace : s->own_workspace, compiled));
+    *out = s;
+    s = NULL;
+done:
+    free_all(compiled);
+    sampler_destroy(&s);
+    return status;
+}
+
+void sampler_destroy(sampler **s) {
+    if (!*s)
+        return;
+    for (int k = 0; k < KINDS; k++)
+        program_destroy(&(*s)->kinds[k]);
+    program_destroy(&(*s)->start);
+    workspace_destroy(&(*s)->own_workspace);
+    free(*s);
+    *s = NULL;
+}
+
+// ---- running ---------------------------------------------------------------------------------------
+
+static uint32_t *next_block(sampler *s) {
+    uint32_t *steps = store_map(s->o.store, "sampling.steps");
+    uint32_t *block = steps + (1 + s->run++ % STEP_RING) * STEP_WORDS;
+    memset(block, 0, STEP_WORDS * sizeof *block);
+    return block;
+}
+
+static igvk_status write_labels(sampler *s, const uint32_t *labels) {
+    if (s->config.classes == 0)
+        return IGVK_OK;
+    uint32_t batch = s->o.batch;
+    uint32_t *both = malloc(2 * (size_t)batch * sizeof *both);
+    if (!both)
+        return fail_memory("labels", 2 * (uint64_t)batch * sizeof *both);
+    for (uint32_t i = 0; i < batch; i++) {
+        both[i] = labels[i];
+        both[batch + i] = s->config.classes; // the no-class index
+    }
+    igvk_status status = store_write(s->o.store, "sampling.labels", 0, both, 2 * (uint64_t)batch * sizeof *both);
+    free(both);
+    return status;
+}
+
+static igvk_status start(sampler *s, const sampling_run *r) {
+    igvk_status status = IGVK_OK;
+    const char *states[] = {"sampling.high", "sampling.low", "sampling.input", "sampling.previous"};
+    uint64_t bytes = store_bytes(s->o.store, "sampling.high");
+    for (size_t i = 0; i < 4; i++)
+        TRY(store_fill(s->o.store, states[i], 0, bytes, 0));
+    TRY(write_labels(s, r->labels));
+    if (r->seeds)
+        TRY(store_write(s->o.store, "sampling.seeds", 0, r->seeds, (uint64_t)s->o.batch * 8));
+    if (r->latents) {
+        TRY(store_write(s->o.store, "sampling.high", 0, r->latents, bytes));
+        TRY(store_write(s->o.store, "sampling.input", 0, r->latents, bytes));
+        return IGVK_OK;
+    }
+    sampling_stage take_noise = {.ig = 1, .cfg = 1, .coefficients = {0, 1, 0, 0}, .commit = true};
+    step_words_of_stage(&take_noise, next_block(s));
+    TRY(program_run(s->start, NULL));
+done:
+    return status;
+}
+
+igvk_status sampler_run(sampler *s, const sampling_run *r) {
+    igvk_status status = IGVK_OK;
+    uint64_t bytes = store_bytes(s->o.store, "sampling.high");
+    TRY(start(s, r));
+    for (size_t i = 0; i < r->stage_count; i++) {
+        const sampling_stage *stage = &r->stages[i];
+        program *p = s->kinds[kind_of(stage)];
+        if (!p)
+            THROW(IGVK_ERROR_INTERNAL, "the sampler was not made for stage %zu of this schedule", i);
+        if (s->o.given_noise && stage->coefficients[3] != 0)
+            TRY(store_write(s->o.store, "sampling.noise", 0, r->noise + stage->step * (bytes / 4), bytes));
+        step_words_of_stage(stage, next_block(s));
+        TRY(program_run(p, NULL));
+        if (stage->commit && r->after_step)
+            TRY(r->after_step(r->user, stage->step));
+    }
+    TRY(device_wait(s->o.device));
+done:
+    return status;
+}
+
+igvk_status sampler_read(sampler *s, float *out) {
+    return store_read(s->o.store, "sampling.high", 0, out, store_bytes(s->o.store, "sampling.high"));
+}

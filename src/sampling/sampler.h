@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The sampler: a batch of images from noise, on the device. Programs are recorded for the kinds of stage a
+// schedule has: with and without the null half, with and without the auxiliary head, sharing weights and memory,
+// so that guidance outside its interval costs nothing. An image depends on its seed and label alone.
+#ifndef IGVK_SAMPLING_SAMPLER_H
+#define IGVK_SAMPLING_SAMPLER_H
+
+#include "models/model.h"
+#include "sampling/schedule.h"
+#include "vulkan/program.h"
+
+typedef struct sampler_options {
+    device *device;
+    store *store;                    // holds the parameter set; the sampler adds "sampling.*"
+    workspace *workspace;            // null: one of its own; else shared with programs that never run meanwhile
+    const model_config *config;      // copied
+    const parameter_set *parameters; // copied; its layout must outlive the sampler
+    uint32_t batch;
+    const sampling_stage *stages;    // which kinds of stage to record for; later runs may use other stages of these kinds
+    size_t stage_count;
+    bool given_noise;                // the SDE's noise comes from the caller (parity), not from seeds
+} sampler_options;
+
+typedef struct sampler sampler;
+igvk_status sampler_create(const sampler_options *o, sampler **out);
+void sampler_destroy(sampler **s);
+// Device memory for activations that a sampler of these options would plan, without touching a device.
+igvk_status sampler_plan_bytes(const sampler_options *o, const capabilities *c, uint64_t *bytes);
+
+typedef struct sampling_run {
+    const sampling_stage *stages;
+    size_t stage_count;
+    const uint32_t *labels;  // [batch], null where the model has no classes
+    const uint64_t *seeds;   // [batch]; null with latents and given noise
+    const float *latents;    // [batch, C, H, W] at t = 1; null: from the seeds
+    const float *noise;      // given_noise: [steps, batch, C, H, W] by stage.step; steps that draw none are not read
+    // After each stage that commits; may read the state. Returning an error ends the run with it. May be null.
+    igvk_status (*after_step)(void *user, uint32_t step);
+    void *user;
+} sampling_run;
+igvk_status sampler_run(sampler *s, const sampling_run *r);
+// The state, high parts: [batch, C, H, W].
+igvk_status sampler_read(sampler *s, float *out);
+
+#endif
