@@ -5,13 +5,18 @@
 
 #include "core/status.h"
 
-#include <stdio.h>
-
-// Reads a whole regular file of at most `limit` bytes. *data is malloc'd, with a zero byte after the end.
+// Reads a whole regular file of at most `limit` bytes. *data is malloc'd, with a zero byte after the end that
+// *size does not count.
 igvk_status file_read(const char *path, uint64_t limit, char **data, size_t *size);
 
-// A file that appears under its name whole or not at all: written as PATH.tmp-PID beside it, flushed to
-// disk, renamed by commit. Destroy without commit removes the temporary. Writes report a full disk.
+// Sets the error text for a system call that failed: "cannot DOING PATH: reason", with the way out where
+// there is one (a full disk, no permission). Returns IGVK_ERROR_IO. `error` is the call's errno.
+igvk_status fail_file(const char *doing, const char *path, int error);
+
+// A file that appears under its name whole or not at all: written as PATH.tmp-PID-N beside it, flushed to
+// disk, renamed by commit. Destroy without commit removes the temporary. Writes report a full disk. An
+// existing regular file (or a link to one) is replaced; a folder, device or pipe is refused by create.
+// Under a file size limit (ulimit -f) the program must ignore SIGXFSZ for writes to fail by value.
 typedef struct atomic_file atomic_file;
 igvk_status atomic_file_create(const char *path, atomic_file **out);
 igvk_status atomic_file_write(atomic_file *f, const void *data, uint64_t size);

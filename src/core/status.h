@@ -22,9 +22,9 @@
 #include <stdint.h>
 
 #if defined(__GNUC__)
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 #else
-#define PRINTF_LIKE(format, first)
+#define PRINTF_LIKE(text, first)
 #endif
 
 // Sets the thread's error text (formatted, cut to 1 KiB, control characters replaced so that it stays
