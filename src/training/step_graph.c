@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include "training/step_graph.h"
+
+#include "../../shaders/include/step_block.h"
+#include "core/philox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+tensor_id training_steps_tensor(graph *g) {
+    return graph_external(g, ROLE_STATE, "training.steps", STORAGE_U32, SHAPE((1 + STEP_RING) * STEP_WORDS));
+}
+
+tensor_id training_metrics_tensor(graph *g) {
+    return graph_external(g, ROLE_STATE, "training.metrics", STORAGE_F32, SHAPE(STEP_RING * METRIC_WORDS));
+}
+
+static model_outputs run_model(graph *g, const model_config *c, const parameter_layout *l, const char *set,
+                               const training_batch *b, tensor_id x_t) {
+    parameter_set parameters = {.layout = l, .arena_name = set, .role = ROLE_PARAMETER};
+    model_inputs in = {.x = x_t, .t = b->t, .labels = b->labels};
+    return model_kind_find(c->kind)->build(g, c, &parameters, &in);
+}
+
+// v' = v + (W - 1)(E_f - E_i) of the EMA model, no gradient.
+static tensor_id guide_target(graph *g, const model_config *c, const parameter_layout *l, const training_objective *o,
+                              const training_batch *b, tensor_id x_t, tensor_id target) {
+    bool keeps = graph_keeps_for_gradient(g);
+    graph_keep_for_gradient(g, false);
+    model_outputs ema = run_model(g, c, l, SET_EMA, b, x_t);
+    graph_keep_for_gradient(g, keeps);
+    return op_guided_target(g, target, ema.final_output, ema.intermediate, b->t,
+                            &(guided_target_options){(float)o->guided_target, (float)o->guided_low, (float)o->guided_high});
+}
+
+training_losses build_losses(graph *g, const model_config *c, const parameter_layout *l, const char *set,
+                             const training_objective *o, const training_batch *b) {
+    tensor_id x_t = op_interpolant(g, b->x, b->noise, b->t, c->path);
+    tensor_id target = graph_output(g, x_t, 1), final_target = target;
+    if (o->guided_target != 1)
+        final_target = guide_target(g, c, l, o, b, x_t, target);
+    model_outputs out = run_model(g, c, l, set, b, x_t);
+    training_losses losses = {.final_loss = op_squared_error(g, out.final_output, final_target),
+                              .auxiliary_loss = op_squared_error(g, out.intermediate, target)};
+    losses.total = op_loss(g, training_steps_tensor(g), losses.final_loss, losses.auxiliary_loss, (float)o->auxiliary_weight);
+    return losses;
+}
+
+// d(total)/d(parameter) added to the gradient set, for every trained parameter in official order.
+static igvk_status accumulate_gradients(graph *g, const parameter_layout *l, tensor_id total) {
+    igvk_status status = IGVK_OK;
+    parameter_set model = {.layout = l, .arena_name = SET_MODEL, .role = ROLE_PARAMETER};
+    parameter_set gradient = {.layout = l, .arena_name = SET_GRADIENT, .role = ROLE_STATE};
+    size_t count = parameter_count(l), n = 0;
+    tensor_id *wrt = calloc(count, sizeof *wrt), *gradients = calloc(count, sizeof *gradients);
+    size_t *index = calloc(count, sizeof *index);
+    if (!wrt || !gradients || !index) {
+        status = fail_memory("gradient lists", count * sizeof *wrt);
+        goto done;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!parameter_at(l, i)->frozen) {
+            wrt[n] = parameter_tensor(g, &model, parameter_at(l, i)->name);
+            index[n++] = i;
+        }
+    tensor_id one = op_fill(g, SHAPE(1), 1);
+    TRY(graph_gradient(g, &total, &one, 1, wrt, n, gradients));
+    for (size_t i = 0; i < n; i++)
+        if (tensor_is(gradients[i]))
+            graph_accumulate(g, gradients[i], parameter_tensor(g, &gradient, parameter_at(l, index[i])->name));
+done:
+    free(wrt);
+    free(gradients);
+    free(index);
+    return status;
+}
+
+training_losses build_micro(graph *g, const model_config *c, const parameter_layout *l, const training_objective *o,
+                            const training_batch *b) {
+    graph_keep_for_gradient(g, true);
+    training_losses losses = build_losses(g, c, l, SET_MODEL, o, b);
+    accumulate_gradients(g, l, losses.total); // its failure is the graph's sticky error
+    tensor_id steps = training_steps_tensor(g);
+    op_write_losses(g, steps, losses.final_loss, losses.auxiliary_loss, (float)o->auxiliary_weight, training_metrics_tensor(g));
+    op_advance(g, steps);
+    return losses;
+}
+
+static tensor_id segments_tensor(graph *g, const parameter_layout *l, uint32_t chunk) {
+    char name[32];
+    snprintf(name, sizeof name, "segments.%u", chunk);
+    return graph_external(g, ROLE_INPUT, name, STORAGE_U32, SHAPE(parameter_chunk_elements(l, chunk) / PARAMETER_GRANULE));
+}
+
+static tensor_id state_chunk(graph *g, const parameter_layout *l, const char *set, uint32_t chunk) {
+    return parameter_chunk(g, &(parameter_set){.layout = l, .arena_name = set, .role = ROLE_STATE}, chunk);
+}
+
+void build_update(graph *g, const parameter_layout *l) {
+    uint32_t chunks = parameter_chunk_count(l);
+    tensor_id steps = training_steps_tensor(g), partials[NODE_MAX_INPUTS];
+    tensor_id stop = graph_external(g, ROLE_STATE, "training.stop", STORAGE_U32, SHAPE(1));
+    if (chunks > NODE_MAX_INPUTS - 3) { // three more inputs: steps, stop, metrics
+        graph_fail(g, "the model needs %u allocations for its parameters: at most %d are supported on this device", chunks,
+                   NODE_MAX_INPUTS - 3);
+        return;
+    }
+    for (uint32_t k = 0; k < chunks; k++)
+        partials[k] = op_squares(g, state_chunk(g, l, SET_GRADIENT, k));
+    tensor_id norm = op_gradient_norm(g, steps, partials, chunks, stop, training_metrics_tensor(g));
+    for (uint32_t k = 0; k < chunks; k++) {
+        adamw_states states = {.parameter = state_chunk(g, l, SET_MODEL, k), .gradient = state_chunk(g, l, SET_GRADIENT, k),
+                               .moment1 = state_chunk(g, l, SET_MOMENT1, k), .moment2 = state_chunk(g, l, SET_MOMENT2, k),
+                               .ema = state_chunk(g, l, SET_EMA, k)};
+        op_adamw_ema(g, steps, norm, segments_tensor(g, l, k), &states);
+    }
+    op_advance(g, steps);
+}
+
+training_batch build_batch(graph *g, const model_config *c, const batch_source *s) {
+    tensor_id steps = training_steps_tensor(g);
+    tensor_shape image = SHAPE(s->count, c->channels, c->height, c->width);
+    tensor_id images = graph_external(g, ROLE_INPUT, "training.images", STORAGE_F32,
+                                      SHAPE(s->ring, s->count, c->channels, c->height, c->width));
+    training_batch b = {.x = op_ring_read(g, steps, images),
+                        .noise = op_normal(g, steps, NO_TENSOR, STREAM_NOISE, image),
+                        .t = op_sample_times(g, steps, s->count, s->times, c->path)};
+    if (c->classes) {
+        tensor_id labels = graph_external(g, ROLE_INPUT, "training.labels", STORAGE_U32, SHAPE(s->ring, s->count));
+        b.labels = op_ring_read(g, steps, labels);
+        if (s->label_dropout > 0)
+            b.labels = op_drop_labels(g, steps, b.labels, (float)s->label_dropout, c->classes);
+    }
+    return b;
+}
