@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// The options of sampling. Names and defaults of guidance and solver are the official sampling script's.
+#include "api/options.h"
+
+#define OPTIONS igvk_sample_options
+
+static const char *const weights[] = {"ema", "model", NULL};
+static const char *const modes[] = {"sde", "ode", NULL};
+static const char *const paths[] = {"stored", "linear", "cosine", NULL};
+
+// A scale under 1 would do nothing (guidance is on above 1), so it is refused.
+#define SCALE(field) OPTION_NUMBER(field, 1, 1000, "1")
+#define TIME(field, default_text) OPTION_NUMBER(field, 0, 1, default_text)
+
+static const igvk_option table[] = {
+    {"model", "PATH", OPTION_PATH(model), "Model", "checkpoint, exported model, or run folder (its newest checkpoint)"},
+    {"weights", "WHICH", OPTION_CHOICE(weights, weights, "ema"), "Model", "which of a checkpoint's weights"},
+
+    {"classes", "LIST", OPTION_TEXT(classes, "all"), "Images",
+     "names or numbers and ranges of them (A,B or 0,3-7), all, random (by the seed), or balanced (all in turn)"},
+    {"count", "N", OPTION_INTEGER(count, 0, 1e9, "0"), "Images", "how many images; 0: one of each class listed"},
+    {"seed", "N", OPTION_INTEGER(seed, 0, OPTION_LARGEST, "0"), "Images",
+     "of the first image; each next one has the next seed"},
+
+    {"cfg-scale", "W", SCALE(cfg_scale), "Guidance", "classifier-free guidance (CFG); 1: none"},
+    {"guidance-low", "T", TIME(cfg_low, "0"), "Guidance", "CFG acts from this time (0: image)"},
+    {"guidance-high", "T", TIME(cfg_high, "1"), "Guidance", "CFG acts up to this time (1: noise)"},
+    {"ig-scale", "W", SCALE(ig_scale), "Guidance", "Internal Guidance (IG); 1: none"},
+    {"ig-guidance-low", "T", TIME(ig_low, "0"), "Guidance", "IG acts from this time (0: image)"},
+    {"ig-guidance-high", "T", TIME(ig_high, "1"), "Guidance", "IG acts up to this time (1: noise)"},
+
+    {"mode", "SOLVER", OPTION_CHOICE(mode, modes, "sde"), "Solver", "Euler-Maruyama (sde) or Euler (ode)"},
+    {"num-steps", "N", OPTION_INTEGER(steps, 1, 1e5, "250"), "Solver", "steps from noise to image"},
+    {"heun", NULL, OPTION_FLAG(heun), "Solver", "Heun instead of Euler, two model calls a step; with --mode ode"},
+    {"path-type", "PATH", OPTION_CHOICE(path, paths, "stored"), "Solver",
+     "interpolant between image and noise; stored: the one that the model was trained on"},
+
+    {"out", "DIR", OPTION_PATH(out), "Output", "folder for 000000.png, ...; goes on where an interrupted one stopped"},
+    {"npz", "FILE", OPTION_PATH(npz), "Output", "all images as ADM's evaluation reads them: arr_0, N,H,W,C bytes"},
+    {"sheet", "FILE", OPTION_PATH(sheet), "Output", "labelled contact sheet, PNG"},
+    {"sheet-rows", "LIST", OPTION_TEXT(sheet_rows, ""), "Output",
+     "rows of the sheet over the same seeds, of none, cfg, ig, ig+cfg; empty: one row, guided as asked"},
+    {"grid", "SCALES", OPTION_TEXT(grid, ""), "Output",
+     "the sheet over two scales, such as \"ig=1,1.4,1.8 cfg=1,1.5\""},
+    {"against", "DIR", OPTION_PATH(against), "Output",
+     "dataset: tell how many images' nearest training image is of the class asked for"},
+
+    {"batch", "N", OPTION_INTEGER(batch, 0, 65536, "0"), "Device",
+     "images at a time, the same images at any; 0: chosen"},
+    {"device", "WHICH", OPTION_TEXT(device, ""), "Device", "index or part of the name; empty: IGVK_DEVICE or the best"},
+};
+
+static const igvk_option_list list = OPTION_LIST(table);
+const igvk_option_list *igvk_sample_option_list(void) { return &list; }
+void igvk_sample_options_default(igvk_sample_options *o) { options_default(&list, o); }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// The options of export, parity and bench.
+#include "api/options.h"
+#include "igvk/igvk_experimental.h"
+
+// clang-format off
+#define DEVICE {"device", "WHICH", OPTION_TEXT(device, ""), "Device", \
+                "index or part of the name; empty: IGVK_DEVICE or the best"}
+// clang-format on
+
+// ---- export -----------------------------------------------------------------------------------------------
+
+#define OPTIONS igvk_export_options
+static const igvk_option export_table[] = {
+    {"model", "PATH", OPTION_PATH(model), "Export", "checkpoint, or run folder (its newest checkpoint)"},
+    {"out", "FILE", OPTION_PATH(out), "Export", "safetensors file to write"},
+    {"half", NULL, OPTION_FLAG(half), "Export", "store f16, half the size; widened to f32 at load"},
+};
+static const igvk_option_list export_list = OPTION_LIST(export_table);
+#undef OPTIONS
+const igvk_option_list *igvk_export_option_list(void) { return &export_list; }
+void igvk_export_options_default(igvk_export_options *o) { options_default(&export_list, o); }
+
+// ---- parity -----------------------------------------------------------------------------------------------
+
+#define OPTIONS igvk_parity_options
+static const igvk_option parity_table[] = {
+    {"tolerances", "FILE", OPTION_PATH(tolerances), "Parity", "empty: tolerances.json in the folder or its parent"},
+    {"out", "DIR", OPTION_PATH(out), "Parity",
+     "writes outputs.safetensors as computed here, in one folder a case where there are several"},
+    DEVICE,
+};
+static const igvk_option_list parity_list = OPTION_LIST(parity_table);
+#undef OPTIONS
+const igvk_option_list *igvk_parity_option_list(void) { return &parity_list; }
+void igvk_parity_options_default(igvk_parity_options *o) { options_default(&parity_list, o); }
+
+// ---- bench ------------------------------------------------------------------------------------------------
+
+#define OPTIONS igvk_bench_options
+static const igvk_option bench_table[] = {
+    {"rows", "M", OPTION_INTEGER(rows, 1, 1e6, "1024"), "Matrix multiplication", "rows of the input"},
+    {"input", "K", OPTION_INTEGER(input, 1, 1e6, "768"), "Matrix multiplication", "input features"},
+    {"output", "N", OPTION_INTEGER(output, 1, 1e6, "768"), "Matrix multiplication", "output features"},
+
+    {"operators-only", NULL, OPTION_FLAG(operators_only), "Model", "leave the model out"},
+    {"model", "PRESET", OPTION_TEXT(model, "SiT-S/2"), "Model", "for forward, training step and sampling steps"},
+    {"image", "N", OPTION_INTEGER(image, 1, 4096, "32"), "Model", "side of the model's input"},
+    {"batch", "N", OPTION_INTEGER(batch, 1, 65536, "4"), "Model", "images at a time"},
+
+    {"seconds", "S", OPTION_NUMBER(seconds, 0.01, 3600, "1"), "Measurement", "per measurement, about"},
+    {"json", "FILE", OPTION_PATH(json), "Measurement", "write the rows and the device's facts here"},
+    DEVICE,
+};
+static const igvk_option_list bench_list = OPTION_LIST(bench_table);
+const igvk_option_list *igvk_bench_option_list(void) { return &bench_list; }
+void igvk_bench_options_default(igvk_bench_options *o) { options_default(&bench_list, o); }
