@@ -98,16 +98,11 @@ static tensor_id state_chunk(graph *g, const parameter_layout *l, const char *se
 
 void build_update(graph *g, const parameter_layout *l) {
     uint32_t chunks = parameter_chunk_count(l);
-    tensor_id steps = training_steps_tensor(g), partials[NODE_MAX_INPUTS];
+    tensor_id steps = training_steps_tensor(g), squares = NO_TENSOR;
     tensor_id stop = graph_external(g, ROLE_STATE, "training.stop", STORAGE_U32, SHAPE(1));
-    if (chunks > NODE_MAX_INPUTS - 3) { // three more inputs: steps, stop, metrics
-        graph_fail(g, "the model needs %u allocations for its parameters: at most %d are supported on this device", chunks,
-                   NODE_MAX_INPUTS - 3);
-        return;
-    }
-    for (uint32_t k = 0; k < chunks; k++)
-        partials[k] = op_squares(g, state_chunk(g, l, SET_GRADIENT, k));
-    tensor_id norm = op_gradient_norm(g, steps, partials, chunks, stop, training_metrics_tensor(g));
+    for (uint32_t k = 0; k < chunks; k++) // a chain, so that any number of chunks ends in one list of partial sums
+        squares = op_squares(g, state_chunk(g, l, SET_GRADIENT, k), squares);
+    tensor_id norm = op_gradient_norm(g, steps, squares, stop, training_metrics_tensor(g));
     for (uint32_t k = 0; k < chunks; k++) {
         adamw_states states = {.parameter = state_chunk(g, l, SET_MODEL, k), .gradient = state_chunk(g, l, SET_GRADIENT, k),
                                .moment1 = state_chunk(g, l, SET_MOMENT1, k), .moment2 = state_chunk(g, l, SET_MOMENT2, k),

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// The optimizer's numbers of a step, computed in f64, as words of the step block.
+#include "training/trainer.h"
+
+#include "../../shaders/include/step_block.h"
+
+#include <math.h>
+#include <string.h>
+
+double optimizer_rate(const optimizer_settings *o, uint64_t step) {
+    if (step + 1 >= o->warmup)
+        return o->learning_rate;
+    return o->learning_rate * (double)(step + 1) / (double)o->warmup;
+}
+
+double optimizer_ema_decay(const optimizer_settings *o, uint64_t step) {
+    double rising = (1.0 + (double)step) / (10.0 + (double)step);
+    return o->ema_warmup && rising < o->ema_decay ? rising : o->ema_decay;
+}
+
+static void put(uint32_t *words, int index, double value) {
+    float f = (float)value;
+    memcpy(&words[index], &f, sizeof f);
+}
+
+void optimizer_words(const optimizer_settings *o, uint64_t step, uint32_t *words) {
+    double k = (double)step + 1, rate = optimizer_rate(o, step), decay = optimizer_ema_decay(o, step);
+    put(words, STEP_LEARNING_RATE, rate);
+    put(words, STEP_BETA1, o->beta1);
+    put(words, STEP_BETA2, o->beta2);
+    put(words, STEP_EPSILON, o->epsilon);
+    put(words, STEP_WEIGHT_DECAY, o->weight_decay);
+    put(words, STEP_BIAS1, rate / (1 - pow(o->beta1, k)));
+    put(words, STEP_BIAS2, 1 / sqrt(1 - pow(o->beta2, k)));
+    put(words, STEP_MAX_NORM, o->clip);
+    put(words, STEP_EMA_DECAY, decay);
+    put(words, STEP_EMA_RATE, 1 - decay);
+}

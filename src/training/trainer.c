@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+#include "training/trainer.h"
+
+#include "../../shaders/include/step_block.h"
+#include "core/philox.h"
+#include "core/text.h"
+#include "graph/compile.h"
+#include "training/trainer_internal.h"
+#include "vulkan/parameter_memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// ---- graphs ----------------------------------------------------------------------------------------
+
+static igvk_status compile_micro(const trainer *t, uint32_t count, compiled_graph *out) {
+    const trainer_options *o = &t->o;
+    graph *g = graph_new();
+    if (!g)
+        return fail_memory("a graph", 0);
+    batch_source source = {.count = count, .ring = BATCH_RING, .times = o->times, .label_dropout = o->label_dropout};
+    training_batch batch = build_batch(g, &o->model, &source);
+    build_micro(g, &o->model, t->layout, &o->objective, &batch);
+    return graph_compile(&g, device_capabilities(o->device), NULL, 0, out);
+}
+
+static igvk_status compile_update(const trainer *t, compiled_graph *out) {
+    graph *g = graph_new();
+    if (g)
+        build_update(g, t->layout);
+    return graph_compile(&g, device_capabilities(t->o.device), NULL, 0, out);
+}
+
+// The EMA's losses of given images and times; the last two tensors are read by the host.
+static igvk_status compile_validation(const trainer *t, training_losses *losses, compiled_graph *out) {
+    const model_config *c = &t->o.model;
+    graph *g = graph_new();
+    if (!g)
+        return fail_memory("a graph", 0);
+    tensor_shape image = SHAPE(t->micro, c->channels, c->height, c->width);
+    tensor_id seeds = graph_external(g, ROLE_INPUT, "validation.seeds", STORAGE_U32, SHAPE(t->micro, 2));
+    training_batch batch = {.x = graph_external(g, ROLE_INPUT, "validation.images", STORAGE_F32, image),
+                            .noise = op_normal(g, NO_TENSOR, seeds, STREAM_VALIDATION, image),
+                            .t = graph_external(g, ROLE_INPUT, "validation.times", STORAGE_F32, SHAPE(t->micro))};
+    if (c->classes)
+        batch.labels = graph_external(g, ROLE_INPUT, "validation.labels", STORAGE_U32, SHAPE(t->micro));
+    training_objective plain = {.auxiliary_weight = t->o.objective.auxiliary_weight, .guided_target = 1};
+    *losses = build_losses(g, c, t->layout, SET_EMA, &plain, &batch);
+    tensor_id keep[] = {losses->final_loss, losses->auxiliary_loss};
+    return graph_compile(&g, device_capabilities(t->o.device), keep, 2, out);
+}
+
+// ---- what fits -------------------------------------------------------------------------------------
+
+#define RESIDENT_SETS 5      // model, EMA, gradient, two moments
+#define USABLE_SHARE 0.9     // of the free memory: drivers and the system need some
+
+static uint64_t resident_bytes(const trainer *t, uint32_t micro) {
+    uint64_t images = model_elements(&t->o.model) * micro * 4;
+    return RESIDENT_SETS * parameter_memory_bytes(t->layout) + (BATCH_RING + 1) * images;
+}
+
+static igvk_status refuse_memory(const trainer *t, uint64_t need, uint64_t available) {
+    char a[32], b[32];
+    return fail(IGVK_ERROR_DEVICE_MEMORY, "training needs %s of device memory with one image at a time, %s are free: "
+                "choose a smaller model or image size, or another --device", format_bytes(a, need), format_bytes(b, available));
+    (void)t;
+}
+
+static bool fits_limits(const trainer *t, const compiled_graph *micro) {
+    uint64_t limit = device_capabilities(t->o.device)->max_binding;
+    for (uint32_t i = 1; i <= graph_tensor_count(micro->graph); i++)
+        if (tensor_bytes(micro->graph, (tensor_id){i}) > limit)
+            return false;
+    return true;
+}
+
+// The largest divisor of the batch whose plan fits; keeps that plan.
+static igvk_status choose_micro(trainer *t, compiled_graph *micro) {
+    igvk_status status = IGVK_OK;
+    uint64_t available = (uint64_t)((double)device_memory_free(t->o.device) * USABLE_SHARE), need = 0;
+    uint32_t fixed = t->o.micro_batch;
+    for (uint32_t count = fixed ? fixed : t->o.batch; count >= 1; count--) {
+        if (t->o.batch % count)
+            continue;
+        status = compile_micro(t, count, micro);
+        bool too_large = status == IGVK_ERROR_DEVICE_MEMORY && count > 1 && !fixed; // a tensor beyond an allocation
+        if (status != IGVK_OK && !too_large)
+            return status;
+        need = resident_bytes(t, count) + micro->plan.peak;
+        if (status == IGVK_OK && fits_limits(t, micro) && need <= available) {
+            t->micro = count;
+            return IGVK_OK;
+        }
+        compiled_graph_free(micro);
+        if (fixed)
+            return fail(IGVK_ERROR_DEVICE_MEMORY, "--micro-batch %u does not fit the device: leave it away to take the largest "
+                        "that does", fixed);
+    }
+    return refuse_memory(t, need, available);
+}
+
+// ---- making and unmaking ---------------------------------------------------------------------------
+
+static igvk_status add_memory(trainer *t) {
+    igvk_status status = IGVK_OK;
+    const char *sets[RESIDENT_SETS] = {SET_MODEL, SET_EMA, SET_GRADIENT, SET_MOMENT1, SET_MOMENT2};
+    uint64_t images = model_elements(&t->o.model) * t->micro * 4;
+    for (int i = 0; i < RESIDENT_SETS; i++)
+        TRY(parameter_memory_add(t->store, t->layout, sets[i]));
+    TRY(parameter_memory_add_segments(t->store, t->layout));
+    TRY(store_add(t->store, "training.steps", (1 + STEP_RING) * STEP_WORDS * 4, STORE_RING));
+    TRY(store_add(t->store, "training.metrics", STEP_RING * METRIC_WORDS * 4, STORE_RING));
+    TRY(store_add(t->store, "training.stop", 4, STORE_DEVICE));
+    TRY(store_add(t->store, "training.images", BATCH_RING * images, STORE_RING));
+    TRY(store_add(t->store, "validation.images", images, STORE_DEVICE));
+    TRY(store_add(t->store, "validation.times", (uint64_t)t->micro * 4, STORE_DEVICE));
+    TRY(store_add(t->store, "validation.seeds", (uint64_t)t->micro * 8, STORE_DEVICE));
+    if (t->o.model.classes) {
+        TRY(store_add(t->store, "training.labels", (uint64_t)BATCH_RING * t->micro * 4, STORE_RING));
+        TRY(store_add(t->store, "validation.labels", (uint64_t)t->micro * 4, STORE_DEVICE));
+    }
+done:
+    return status;
+}
+
+static igvk_status record(trainer *t, const compiled_graph *micro) {
+    igvk_status status = IGVK_OK;
+    compiled_graph update = {0};
+    device *d = t->o.device;
+    TRY(compile_update(t, &update));
+    TRY(compile_validation(t, &t->validation_losses, &t->validation));
+    TRY(workspace_create(d, &t->workspace));
+    TRY(workspace_reserve(t->workspace, &micro->plan));
+    TRY(workspace_reserve(t->workspace, &update.plan));
+    TRY(workspace_reserve(t->workspace, &t->validation.plan));
+    TRY(program_record(d, &micro->list, &micro->plan, t->store, t->workspace, NULL, &t->micro_program));
+    TRY(program_record(d, &update.list, &update.plan, t->store, t->workspace, NULL, &t->update_program));
+    TRY(program_record(d, &t->validation.list, &t->validation.plan, t->store, t->workspace, NULL, &t->validation_program));
+done:
+    compiled_graph_free(&update);
+    return status;
+}
+
+static igvk_status check(const trainer_options *o) {
+    if (o->batch == 0 || o->micro_batch > o->batch || (o->micro_batch && o->batch % o->micro_batch))
+        return fail(IGVK_ERROR_INVALID, "--micro-batch %u does not divide --batch %u", o->micro_batch, o->batch);
+    if (o->label_dropout > 0 && o->model.classes && !o->model.null_class)
+        return fail(IGVK_ERROR_INVALID, "--label-dropout %g needs a model with a no-class row", o->label_dropout);
+    return model_config_check(&o->model);
+}
+
+static igvk_status make_layout(trainer *t) {
+    const capabilities *c = device_capabilities(t->o.device);
+    t->layout = parameter_layout_create(c->max_binding < c->max_allocation ? c->max_binding : c->max_allocation);
+    if (!t->layout)
+        return fail_memory("the parameter layout", 0);
+    model_kind_find(t->o.model.kind)->parameters(&t->o.model, t->layout);
+    return parameter_layout_check(t->layout);
+}
+
+igvk_status trainer_create(const trainer_options *o, trainer **out) {
+    igvk_status status = IGVK_OK;
+    compiled_graph micro = {0};
+    trainer *t = calloc(1, sizeof *t);
+    *out = NULL;
+    if (!t)
+        return fail_memory("a trainer", sizeof *t);
+    t->o = *o;
+    TRY(check(o));
+    TRY(make_layout(t));
+    TRY(choose_micro(t, &micro));
+    TRY(store_create(o->device, &t->store));
+    TRY(add_memory(t));
+    TRY(record(t, &micro));
+    *out = t;
+    t = NULL;
+done:
+    compiled_graph_free(&micro);
+    trainer_destroy(&t);
+    return status;
+}
+
+void trainer_destroy(trainer **t) {
+    if (!*t)
+        return;
+    program_destroy(&(*t)->micro_program);
+    program_destroy(&(*t)->update_program);
+    program_destroy(&(*t)->validation_program);
+    compiled_graph_free(&(*t)->validation);
+    workspace_destroy(&(*t)->workspace);
+    store_destroy(&(*t)->store);
+    parameter_layout_destroy(&(*t)->layout);
+    free(*t);
+    *t = NULL;
+}
+
+const parameter_layout *trainer_layout(const trainer *t) { return t->layout; }
+store *trainer_store(trainer *t) { return t->store; }
+workspace *trainer_workspace(trainer *t) { return t->workspace; }
+uint32_t trainer_micro_batch(const trainer *t) { return t->micro; }
+
+igvk_status trainer_initialise(trainer *t) {
+    igvk_status status = IGVK_OK;
+    float *values = NULL;
+    for (size_t i = 0; i < parameter_count(t->layout); i++) {
+        uint64_t bytes = shape_elements(parameter_at(t->layout, i)->shape) * sizeof *values;
+        free(values);
+        values = malloc(bytes);
+        if (!values) {
+            status = fail_memory(parameter_at(t->layout, i)->name, bytes);
+            goto done;
+        }
+        parameter_initialise(t->layout, i, t->o.seed, values);
+        TRY(parameter_memory_write(t->store, t->layout, SET_MODEL, i, values));
+    }
+    TRY(parameter_memory_copy(t->store, t->layout, SET_MODEL, SET_EMA));
+done:
+    free(values);
+    return status;
+}
+
+// ---- stepping --------------------------------------------------------------------------------------
+
+static uint32_t *step_block(trainer *t, uint32_t run) {
+    uint32_t *words = (uint32_t *)store_map(t->store, "training.steps") + (1 + run % STEP_RING) * STEP_WORDS;
+    memset(words, 0, STEP_WORDS * sizeof *words);
+    return words;
+}
+
+// Metrics of the oldest pending run go into its step's sums; an update run completes the step.
+static void absorb(trainer *t) {
+    pending_run p = t->pending[t->pending_first % PENDING_MAX];
+    const float *m = (const float *)store_map(t->store, "training.metrics") + (p.run % STEP_RING) * METRIC_WORDS;
+    t->pending_first++;
+    if (!p.update) {
+        double share = (double)t->micro / t->o.batch;
+        t->sum.loss += share * m[METRIC_LOSS];
+        t->sum.loss_final += share * m[METRIC_LOSS_FINAL];
+        t->sum.loss_auxiliary += share * m[METRIC_LOSS_AUXILIARY];
+        return;
+    }
+    t->sum.step = p.step;
+    t->sum.gradient_norm = m[METRIC_GRADIENT_NORM];
+    t->sum.finite = m[METRIC_FINITE] == 1;
+    t->results[t->result_end++ % RESULT_MAX] = t->sum;
+    memset(&t->sum, 0, sizeof t->sum);
+}
+
+// Waits until at most `most` runs are unfinished.
+static igvk_status drain(trainer *t, uint32_t most) {
+    igvk_status status = IGVK_OK;
+    while (t->pending_end - t->pending_first > most) {
+        TRY(device_wait_for(t->o.device, t->pending[t->pending_first % PENDING_MAX].ticket));
+        absorb(t);
+    }
+done:
+    return status;
+}
+
+static igvk_status submit(trainer *t, program *p, uint64_t step, bool update) {
+    igvk_status status = IGVK_OK;
+    pending_run run = {.run = t->run, .step = step, .update = update};
+    TRY(program_run(p, &run.ticket));
+    t->run++;
+    t->pending[t->pending_end++ % PENDING_MAX] = run;
+    TRY(drain(t, PROGRAM_IN_FLIGHT));
+done:
+    return status;
+}
+
+// Fills the step block and the ring slots of the next run for the micro-batch that starts at sample `first`.
+static igvk_status fill_micro(trainer *t, uint64_t step, uint32_t first, batch_reader read, void *user) {
+    uint32_t *words = step_block(t, t->run), slot = t->run % BATCH_RING;
+    uint64_t elements = model_elements(&t->o.model) * t->micro;
+    float share = (float)t->micro / (float)t->o.batch;
+    words[STEP_INDEX] = (uint32_t)step;
+    words[STEP_SEED_LOW] = (uint32_t)t->o.seed;
+    words[STEP_SEED_HIGH] = (uint32_t)(t->o.seed >> 32);
+    words[STEP_ITEM] = first;
+    memcpy(&words[STEP_LOSS_SCALE], &share, sizeof share);
+    float *images = (float *)store_map(t->store, "training.images") + slot * elements;
+    uint32_t *labels = store_map(t->store, "training.labels");
+    return read(user, step, first, t->micro, images, labels ? labels + slot * t->micro : NULL);
+}
+
+igvk_status trainer_step(trainer *t, uint64_t step, batch_reader read, void *user) {
+    igvk_status status = IGVK_OK;
+    for (uint32_t first = 0; first < t->o.batch; first += t->micro) {
+        TRY(fill_micro(t, step, first, read, user));
+        TRY(submit(t, t->micro_program, step, false));
+    }
+    uint32_t *words = step_block(t, t->run);
+    words[STEP_INDEX] = (uint32_t)step;
+    optimizer_words(&t->o.optimizer, step, words);
+    TRY(submit(t, t->update_program, step, true));
+done:
+    return status;
+}
+
+bool trainer_take(trainer *t, training_result *out) {
+    if (t->result_first == t->result_end)
+        return false;
+    *out = t->results[t->result_first++ % RESULT_MAX];
+    return true;
+}
+
+igvk_status trainer_finish(trainer *t) {
+    igvk_status status = drain(t, 0);
+    return status == IGVK_OK ? device_wait(t->o.device) : status;
+}
+
+igvk_status trainer_clear_stop(trainer *t) { return store_fill(t->store, "training.stop", 0, 4, 0); }
+
+// ---- validation and diagnosis ----------------------------------------------------------------------
+
+igvk_status trainer_validate(trainer *t, uint32_t count, const float *images, const uint32_t *labels, const float *times,
+                             const uint64_t *seeds, float *final_loss, float *auxiliary_loss) {
+    igvk_status status = IGVK_OK;
+    uint64_t image = model_elements(&t->o.model) * 4;
+    float *losses = calloc(t->micro, sizeof *losses);
+    if (!losses)
+        return fail_memory("validation losses", (uint64_t)t->micro * sizeof *losses);
+    TRY(trainer_finish(t));
+    TRY(store_write(t->store, "validation.images", 0, images, count * image));
+    TRY(store_write(t->store, "validation.times", 0, times, (uint64_t)count * 4));
+    TRY(store_write(t->store, "validation.seeds", 0, seeds, (uint64_t)count * 8));
+    if (t->o.model.classes)
+        TRY(store_write(t->store, "validation.labels", 0, labels, (uint64_t)count * 4));
+    TRY(program_run(t->validation_program, NULL));
+    TRY(device_wait(t->o.device));
+    TRY(program_read(t->validation_program, t->validation_losses.final_loss, losses, (uint64_t)t->micro * 4));
+    memcpy(final_loss, losses, count * sizeof *losses);
+    TRY(program_read(t->validation_program, t->validation_losses.auxiliary_loss, losses, (uint64_t)t->micro * 4));
+    memcpy(auxiliary_loss, losses, count * sizeof *losses);
+done:
+    free(losses);
+    return status;
+}
