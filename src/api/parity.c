@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// igvk_parity: this device's numbers against a folder of reference numbers.
+#include "api/parity_case.h"
+#include "api/parity_builtin.h"
+#include "core/file.h"
+#include "igvk/igvk_experimental.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct kind {
+    const char *name;
+    parity_runner run;
+} kinds[] = {
+    {"sit_forward", parity_run_forward}, {"sit_sampler", parity_run_sampler}, {"sit_train", parity_run_train},
+    {"guidance", parity_run_guidance},   {"philox", parity_run_philox},
+};
+
+static parity_runner runner_of(const char *kind) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].name, kind) == 0)
+            return kinds[i].run;
+    return NULL;
+}
+
+// ---- comparing -------------------------------------------------------------------------------------
+
+typedef struct reporter {
+    void (*line)(void *user, const igvk_parity_line *l);
+    void *user;
+    igvk_parity_result *result;
+} reporter;
+
+static igvk_status measure(parity_case *c, size_t i, igvk_parity_line *l) {
+    const safetensors_entry *e = safetensors_at(c->outputs, i);
+    bool integers = e->type >= ELEMENT_I64;
+    igvk_status status = IGVK_OK;
+    double largest = 0, difference = 0, norm = 0;
+    void *expected = malloc(e->elements * (integers ? 8 : 4) + 1);
+    if (!expected)
+        return fail_memory(e->name, e->elements * 8);
+    status = integers ? safetensors_read_i64(c->outputs, e, 0, e->elements, expected)
+                      : safetensors_read_f32(c->outputs, e, 0, e->elements, expected);
+    for (uint64_t k = 0; status == IGVK_OK && k < e->elements; k++) {
+        double want = integers ? (double)((int64_t *)expected)[k] : ((float *)expected)[k];
+        double have = integers ? (double)((int64_t *)c->computed[i])[k] : ((float *)c->computed[i])[k];
+        double error = fabs(have - want);
+        if (!(error <= largest)) // also true for NaN, which then stays
+            largest = error;
+        difference += error * error;
+        norm += want * want;
+        if (!isfinite(have))
+            l->note = "not finite";
+    }
+    free(expected);
+    l->error = l->note ? (double)INFINITY : largest;
+    l->relative_l2 = norm > 0 ? sqrt(difference / norm) : sqrt(difference);
+    return status;
+}
+
+static igvk_status report(parity_case *c, const reporter *r) {
+    for (size_t i = 0; i < safetensors_count(c->outputs); i++) {
+        const char *name = safetensors_at(c->outputs, i)->name;
+        const json_t *bound = json_object_get(json_object_get(c->bounds, name), "f32");
+        igvk_parity_line l = {.folder = c->folder, .tensor = name, .error = (double)NAN, .relative_l2 = (double)NAN,
+                              .tolerance = json_is_number(bound) ? json_number_value(bound) : (double)NAN};
+        if (c->computed[i]) {
+            igvk_status status = measure(c, i, &l);
+            if (status != IGVK_OK)
+                return status;
+        } else {
+            l.note = "not computed";
+        }
+        if (!l.note && !json_is_number(bound))
+            l.note = "no tolerance";
+        l.within = !l.note && l.error <= l.tolerance;
+        *(l.within ? &r->result->within : &r->result->out) += 1;
+        if (r->line)
+            r->line(r->user, &l);
+    }
+    return IGVK_OK;
+}
+
+// ---- writing ---------------------------------------------------------------------------------------
+
+// A computed tensor in the type that the reference has.
+static igvk_status write_output(safetensors_writer *w, const safetensors_entry *e, const void *computed) {
+    if (e->type == ELEMENT_F32 || e->type == ELEMENT_I64)
+        return safetensors_write(w, computed, e->bytes);
+    igvk_status status = IGVK_OK;
+    for (uint64_t k = 0; k < e->elements && status == IGVK_OK; k++) {
+        double value = e->type >= ELEMENT_I64 ? 0 : ((const float *)computed)[k];
+        int64_t integer = e->type >= ELEMENT_I64 ? ((const int64_t *)computed)[k] : 0;
+        uint16_t half = f16_from_f32((float)value);
+        switch (e->type) {
+        case ELEMENT_F64: status = safetensors_write(w, &value, 8); break;
+        case ELEMENT_F16: status = safetensors_write(w, &half, 2); break;
+        default: status = safetensors_write(w, &integer, element_size(e->type)); // little-endian, low bytes first
+        }
+    }
+    return status;
+}
+
+static igvk_status write_outputs(parity_case *c, const char *folder) {
+    igvk_status status = IGVK_OK;
+    safetensors_writer *w = NULL;
+    char *path = path_join(folder, "outputs.safetensors");
+    if (!path)
+        return fail_memory("a path", 0);
+    TRY(folder_create(folder));
+    TRY(safetensors_writer_create(path, &w));
+    for (size_t i = 0; i < safetensors_count(c->outputs); i++) {
+        const safetensors_entry *e = safetensors_at(c->outputs, i);
+        if (c->computed[i])
+            TRY(safetensors_declare(w, e->name, e->type, e->rank, e->shape));
+    }
+    TRY(safetensors_begin_data(w));
+    for (size_t i = 0; i < safetensors_count(c->outputs); i++)
+        if (c->computed[i])
+            TRY(write_output(w, safetensors_at(c->outputs, i), c->computed[i]));
+    TRY(safetensors_finish(w));
+done:
+    safetensors_writer_destroy(&w);
+    free(path);
+    return status;
+}
+
+// ---- running ---------------------------------------------------------------------------------------
+
+static igvk_status run_folder(device *d, const igvk_parity_options *o, const char *folder, bool own_folder, const reporter *r) {
+    igvk_status status = IGVK_OK;
+    char *out = NULL;
+    parity_case c;
+    TRY(parity_case_open(folder, o->tolerances[0] ? o->tolerances : NULL, &c));
+    const char *kind = json_string_value(json_object_get(c.root, "kind"));
+    parity_runner run = runner_of(kind);
+    if (!run)
+        THROW(IGVK_ERROR_INVALID, "%s: this version cannot compute cases of kind '%.40s'", folder, kind);
+    c.device = d;
+    TRY(run(&c));
+    if (o->out[0]) {
+        out = own_folder ? path_join(o->out, c.name) : strdup(o->out);
+        TRY(out ? write_outputs(&c, out) : fail_memory("a path", 0));
+    }
+    TRY(report(&c, r));
+done:
+    free(out);
+    parity_case_close(&c);
+    return status;
+}
+
+igvk_status igvk_parity(const igvk_parity_options *o, const char *const *folders, size_t count,
+                        void (*line)(void *user, const igvk_parity_line *l), void *user, const igvk_events *events,
+                        igvk_parity_result *result) {
+    igvk_status status = IGVK_OK;
+    device *d = NULL;
+    igvk_parity_result ignored;
+    reporter r = {.line = line, .user = user, .result = result ? result : &ignored};
+    memset(r.result, 0, sizeof *r.result);
+    TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &d));
+    if (count == 0)
+        TRY(parity_builtin(d, line, user, r.result));
+    for (size_t i = 0; i < count; i++) {
+        if (events && events->stop && events->stop(events->user))
+            THROW(IGVK_INTERRUPTED, "stopped before %s", folders[i]);
+        TRY(run_folder(d, o, folders[i], count > 1, &r));
+    }
+done:
+    device_close(&d);
+    return status;
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// Parity of a forward: every labelled tensor of the model that the folder has numbers for.
+#include "api/parity_case.h"
+
+#include "vulkan/run_once.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct forward_inputs {
+    float *x, *t;
+    uint32_t *labels;
+    const safetensors_entry *shape; // of x: N, C, H, W
+} forward_inputs;
+
+static void free_inputs(forward_inputs *in) {
+    free(in->x);
+    free(in->t);
+    free(in->labels);
+}
+
+static igvk_status read_inputs(parity_case *c, const char *run, forward_inputs *in) {
+    igvk_status status = IGVK_OK;
+    char name[128];
+    const safetensors_entry *t = NULL, *y = NULL;
+    snprintf(name, sizeof name, "%s/x", run);
+    TRY(parity_floats(c->inputs, name, &in->x, &in->shape));
+    snprintf(name, sizeof name, "%s/t", run);
+    TRY(parity_floats(c->inputs, name, &in->t, &t));
+    snprintf(name, sizeof name, "%s/y", run);
+    if (safetensors_find(c->inputs, name))
+        TRY(parity_words(c->inputs, name, &in->labels, &y));
+    if (in->shape->rank != 4 || t->elements != in->shape->shape[0] || (y && y->elements != in->shape->shape[0]))
+        THROW(IGVK_ERROR_INVALID, "%s: inputs of run '%s' do not fit each other", c->folder, run);
+done:
+    return status;
+}
+
+// A tensor of the graph that the folder has numbers for.
+typedef struct wanted {
+    tensor_id tensor;
+    char name[64]; // after the run's "RUN/"
+    bool mean_abs; // the mean absolute value is compared, not the tensor
+} wanted;
+
+static double mean_abs(const float *values, uint64_t count) {
+    double sum = 0;
+    for (uint64_t i = 0; i < count; i++)
+        sum += fabs((double)values[i]);
+    return sum / (double)count;
+}
+
+static void want(const parity_case *c, const graph *g, const char *run, const char *label, wanted *list, size_t *count) {
+    tensor_id t = graph_find(g, label);
+    if (!tensor_is(t) && strcmp(label, "c") == 0)
+        t = graph_find(g, "t_emb"); // without classes they are one
+    bool whole = parity_wants(c, "%s/%s", run, label), mean = parity_wants(c, "%s/%s.mean_abs", run, label);
+    if (!tensor_is(t) || (!whole && !mean))
+        return;
+    wanted *w = &list[(*count)++];
+    w->tensor = t;
+    w->mean_abs = mean;
+    snprintf(w->name, sizeof w->name, "%.60s", label);
+}
+
+static size_t collect(const parity_case *c, const graph *g, const char *run, uint32_t depth, wanted *list) {
+    static const char *const labels[] = {"t_freq", "t_emb", "c", "tokens", "D_f", "D_i"};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
+        want(c, g, run, labels[i], list, &count);
+    for (uint32_t k = 0; k < depth; k++) {
+        char label[32];
+        snprintf(label, sizeof label, "block.%u", k);
+        want(c, g, run, label, list, &count);
+    }
+    return count;
+}
+
+static igvk_status give(parity_case *c, const char *run, const wanted *w, const float *values, uint64_t count) {
+    float mean = (float)mean_abs(values, count);
+    igvk_status status = parity_give(c, values, count, "%s/%s", run, w->name);
+    if (status == IGVK_OK && w->mean_abs)
+        status = parity_give(c, &mean, 1, "%s/%s.mean_abs", run, w->name);
+    return status;
+}
+
+// Builds the model on external inputs x, t, labels.
+static graph *build(const model_config *m, const parameter_layout *l, uint64_t count) {
+    graph *g = graph_new();
+    if (!g)
+        return NULL;
+    parameter_set set = {.layout = l, .arena_name = "model", .role = ROLE_PARAMETER};
+    model_inputs in = {.x = graph_external(g, ROLE_INPUT, "x", STORAGE_F32, SHAPE(count, m->channels, m->height, m->width)),
+                       .t = graph_external(g, ROLE_INPUT, "t", STORAGE_F32, SHAPE(count))};
+    if (m->classes)
+        in.labels = graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(count));
+    model_kind_find(m->kind)->build(g, m, &set, &in);
+    return g;
+}
+
+static igvk_status run_and_give(parity_case *c, const char *run, const model_config *m, store *s, graph **g, const forward_inputs *in) {
+    igvk_status status = IGVK_OK;
+    wanted *list = calloc(m->depth + 8, sizeof *list);
+    once_output *outputs = calloc(m->depth + 8, sizeof *outputs);
+    size_t count = 0;
+    if (!list || !outputs) {
+        status = fail_memory("outputs", 0);
+        goto done;
+    }
+    count = collect(c, *g, run, m->depth, list);
+    for (size_t i = 0; i < count; i++) {
+        outputs[i] = (once_output){.tensor = list[i].tensor, .bytes = tensor_bytes(*g, list[i].tensor)};
+        outputs[i].data = malloc(outputs[i].bytes);
+        if (!outputs[i].data) {
+            status = fail_memory(list[i].name, outputs[i].bytes);
+            goto done;
+        }
+    }
+    uint64_t n = in->shape->shape[0];
+    once_input inputs[] = {{"x", in->x, in->shape->bytes}, {"t", in->t, n * 4}, {"labels", in->labels, n * 4}};
+    TRY(run_once(c->device, s, g, inputs, m->classes ? 3 : 2, outputs, count));
+    for (size_t i = 0; i < count; i++)
+        TRY(give(c, run, &list[i], outputs[i].data, outputs[i].bytes / 4));
+done:
+    for (size_t i = 0; i < count; i++)
+        free(outputs[i].data);
+    free(outputs);
+    free(list);
+    return status;
+}
+
+static igvk_status run_one(parity_case *c, const json_t *entry) {
+    igvk_status status = IGVK_OK;
+    forward_inputs in = {0};
+    model_config m;
+    parameter_layout *layout = NULL;
+    store *s = NULL;
+    graph *g = NULL;
+    const char *run = parity_text_or(entry, "name", "");
+    const json_t *config = json_object_get(entry, "config");
+    const capabilities *caps = device_capabilities(c->device);
+    TRY(read_inputs(c, run, &in));
+    TRY(parity_model_config(c, config ? config : json_object_get(c->root, "config"), in.shape->shape[2], in.shape->shape[3], &m));
+    if (m.channels != in.shape->shape[1] || (m.classes && !in.labels))
+        THROW(IGVK_ERROR_INVALID, "%s: inputs of run '%s' do not fit its configuration", c->folder, run);
+    layout = parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
+    if (!layout)
+        THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
+    model_kind_find(m.kind)->parameters(&m, layout);
+    TRY(parameter_layout_check(layout));
+    TRY(store_create(c->device, &s));
+    TRY(parity_load_weights(c, s, layout, "model", c->weights, parity_text_or(entry, "weights_prefix", "")));
+    g = build(&m, layout, in.shape->shape[0]);
+    TRY(g ? graph_check(g) : fail_memory("a graph", 0));
+    TRY(run_and_give(c, run, &m, s, &g, &in));
+done:
+    graph_destroy(&g);
+    store_destroy(&s);
+    parameter_layout_destroy(&layout);
+    free_inputs(&in);
+    return status;
+}
+
+igvk_status parity_run_forward(parity_case *c) {
+    igvk_status status = IGVK_OK;
+    size_t i;
+    json_t *entry;
+    json_array_foreach(c->runs, i, entry) TRY(run_one(c, entry));
+done:
+    return status;
+}
