@@ -9,8 +9,7 @@
 if(GLSLC)
   set(shader_compiler ${GLSLC} -O0 --target-env=vulkan1.2 -fshader-stage=compute)
 else()
-  set(shader_compiler ${GLSLANG_VALIDATOR} -V -S comp --quiet --target-env vulkan1.2
-                      "-P#extension GL_GOOGLE_include_directive : require")
+  set(shader_compiler ${GLSLANG_VALIDATOR} -V -S comp --quiet --target-env vulkan1.2)
 endif()
 if(IGVK_BREAK)
   list(APPEND shader_compiler -DIGVK_BREAK_${IGVK_BREAK}=1)
@@ -50,8 +49,8 @@ function(igvk_compile_shader source name address flags)
   endif()
   add_custom_command(
     OUTPUT ${spirv}
-    COMMAND ${shader_compiler} -DIGVK_ADDRESS=${address} ${flags} -I${CMAKE_SOURCE_DIR}/shaders/include
-            ${depfile_flags} -o ${spirv} ${source}
+    COMMAND ${shader_compiler} -DIGVK_ADDRESS=${address} ${flags} -I${CMAKE_SOURCE_DIR}/shaders
+            -I${CMAKE_SOURCE_DIR}/shaders/include ${depfile_flags} -o ${spirv} ${source}
     COMMAND ${SPIRV_VAL} --target-env vulkan1.2 ${spirv}
     DEPENDS ${source} DEPFILE ${spirv}.d VERBATIM COMMENT "Shader ${name} (address ${address})")
   add_custom_command(
@@ -59,6 +58,17 @@ function(igvk_compile_shader source name address flags)
     COMMAND ${CMAKE_COMMAND} -DINPUT=${spirv} -DOUTPUT=${words} -P ${CMAKE_SOURCE_DIR}/cmake/EmbedWords.cmake
     DEPENDS ${spirv} ${CMAKE_SOURCE_DIR}/cmake/EmbedWords.cmake VERBATIM)
   set(words_files ${words_files} ${words} PARENT_SCOPE)
+endfunction()
+
+# glslangValidator wants the extension named that lets a shader include; glslc does not. Sets `source` to a copy
+# that names it (configuring runs again where the original changes).
+function(igvk_allow_includes source)
+  get_filename_component(name ${source} NAME)
+  file(READ ${source} text)
+  string(REGEX REPLACE "(#version [0-9]+)[^\n]*\n" "\\1\n#extension GL_GOOGLE_include_directive : require\n"
+         text "${text}")
+  file(CONFIGURE OUTPUT shaders/${name} CONTENT "${text}" @ONLY)
+  set(source ${CMAKE_BINARY_DIR}/shaders/${name} PARENT_SCOPE)
 endfunction()
 
 # Reads the two lines of a shader: `variants`, a list of NAME=FLAGS, and `wanted`.
@@ -89,12 +99,15 @@ function(igvk_embed_shaders out)
   set(words_files)
   foreach(source IN LISTS ARGN)
     igvk_read_shader(${source})
+    if(NOT GLSLC)
+      igvk_allow_includes(${source})
+    endif()
     if(wanted)
       foreach(variant IN LISTS variants)
         string(STRIP "${variant}" variant)
-        string(REGEX MATCH "^[^=]+" name "${variant}")
-        string(REGEX REPLACE "^[^=]+=" "" flags "${variant}")
-        separate_arguments(flags UNIX_COMMAND "${flags}")
+        string(REGEX MATCH "^([^=]+)=(.*)$" matched "${variant}")
+        set(name ${CMAKE_MATCH_1})
+        separate_arguments(flags UNIX_COMMAND "${CMAKE_MATCH_2}")
         if(name IN_LIST names)
           message(FATAL_ERROR "${source}: a shader or variant named '${name}' exists already")
         endif()
