@@ -13,7 +13,8 @@
 //
 // A state is external and may be assigned once in a graph: an operator's output that `assigns` it shares
 // its bytes. Every other node that reads the state sees the old value and must come before the assignment;
-// graph_check refuses a graph where one comes after.
+// graph_check refuses a graph where one comes after. The new value is read through the assigning output.
+// Assignments are told apart by bytes: the views of one arena chunk are states of their own.
 #ifndef IGVK_GRAPH_GRAPH_H
 #define IGVK_GRAPH_GRAPH_H
 
@@ -58,10 +59,10 @@ typedef struct tensor {
     storage_type type;
     tensor_role role;
     tensor_shape shape;
-    tensor_id root;        // itself for a root
-    uint64_t offset;       // bytes from the root's start
-    tensor_id assigns;     // the state this output overwrites, or none
-    uint32_t producer;     // 1 + index of the node that outputs it; 0 where none does
+    tensor_id root;    // whose bytes it shares; itself for a root
+    uint64_t offset;   // bytes from the root's start
+    tensor_id assigns; // the state this output overwrites, or none; a view shows its parent's
+    uint32_t producer; // 1 + index of the node that computes it (a view's: its parent's); 0 where none does
 } tensor;
 
 struct operator; // graph/operator.h
@@ -86,17 +87,22 @@ tensor_id graph_fail(graph *g, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // An external root. Declaring a name again gives the same tensor; another shape, type or role is an error.
 tensor_id graph_external(graph *g, tensor_role role, const char *name, storage_type type, tensor_shape shape);
-// A view of `elements of shape` from `first` (in elements of the parent's type). Name may be null.
+// A view of the parent's elements first, first + 1, ... in `shape`. Name may be null. The same view made again
+// is the same tensor (and keeps its first name), so a parameter looked up twice has one gradient.
 tensor_id graph_view(graph *g, tensor_id parent, uint64_t first, tensor_shape shape, const char *name);
 // An activation without producer: a kernel's scratch (made while lowering).
 tensor_id graph_scratch(graph *g, storage_type type, tensor_shape shape);
 
-// Appends a node and returns its first output; the shape rule checks inputs and makes the outputs.
-// assigns[k] (or null) makes output k overwrite that state.
+// Appends a node and returns its first output; the shape rule checks inputs and makes the outputs. Null attributes
+// are zeros. assigns[k] (NO_TENSOR: none) makes output k overwrite that state, of the same type and shape, role STATE
+// or OUTPUT.
 tensor_id graph_node(graph *g, const struct operator *op, const void *attributes, const tensor_id *inputs, size_t input_count);
 tensor_id graph_node_assign(graph *g, const struct operator *op, const void *attributes, const tensor_id *inputs,
                             size_t input_count, const tensor_id *assigns, size_t assign_count);
 tensor_id graph_output(const graph *g, tensor_id first_output, uint32_t k); // output k of the node that made it
+// For operator.fuse_add: binds `t` to input `slot` of a node made before, which may be absent so far. `t` must not
+// depend on the node.
+void graph_set_input(graph *g, uint32_t node_index, uint32_t slot, tensor_id t);
 // Labels an activation (traces, reports of non-finite values, dumps by name).
 tensor_id graph_label(graph *g, tensor_id t, const char *format, ...) PRINTF_LIKE(3, 4);
 // The tensor of that name or label, NO_TENSOR where none.
@@ -105,7 +111,7 @@ tensor_id graph_find(const graph *g, const char *name);
 uint32_t graph_node_count(const graph *g);
 uint32_t graph_tensor_count(const graph *g); // ids 1 .. count
 const node *node_of(const graph *g, uint32_t index);
-const tensor *tensor_of(const graph *g, tensor_id t);
+const tensor *tensor_of(const graph *g, tensor_id t); // NO_TENSOR (after a failure): a rank 0 tensor, every dim 1
 static inline tensor_shape shape_of(const graph *g, tensor_id t) { return tensor_of(g, t)->shape; }
 uint64_t tensor_bytes(const graph *g, tensor_id t);
 arena *graph_arena(graph *g); // for attributes and names that must live as long as the graph
@@ -115,12 +121,14 @@ void graph_keep_for_gradient(graph *g, bool keep);
 bool graph_keeps_for_gradient(const graph *g);
 
 // Makes `state` + `value` overwrite `state` (same shape): the producer of `value` adds in its epilogue where it
-// can (operator.fuse_add) and writes in place, else an `add` node follows. `value` is not to be read afterwards.
+// can (operator.fuse_add) and writes in place, else an `add` node follows. `value` is not to be read afterwards,
+// nor accumulated a second time.
 void graph_accumulate(graph *g, tensor_id value, tensor_id state);
 
 // Appends nodes that compute d(sum of outputs[k] * seeds[k]) with respect to wrt[i] into gradients[i]
 // (NO_TENSOR where nothing depends on it). seeds[k] has the shape of outputs[k]. Several contributions to a
-// tensor are summed in the order of their consumers, last consumer first.
+// tensor are summed in the order of their consumers, last consumer first. Gradients pass through views that show
+// their whole parent; a view of a part of something the gradient must pass through is refused.
 igvk_status graph_gradient(graph *g, const tensor_id *outputs, const tensor_id *seeds, size_t output_count,
                            const tensor_id *wrt, size_t wrt_count, tensor_id *gradients);
 

@@ -25,14 +25,16 @@ typedef struct operator {
     // Checks inputs (n->inputs, n->attributes are set, outputs are not) and gives the outputs. Refuses with
     // fail(IGVK_ERROR_INVALID, ...) naming the input and both shapes.
     igvk_status (*shapes)(const graph *g, const node *n, output_shapes *out);
-    // Appends nodes computing the gradient of each input i with want[i] into dx[i]. dy[k] is NO_TENSOR where
-    // nothing depends on output k. Null: the operator has no gradient (inputs are never wanted).
+    // Appends nodes computing the gradient of each input i with want[i] into dx[i], of the input's shape; dx starts as
+    // NO_TENSOR, which stands for zero. dy[k] is NO_TENSOR where nothing depends on output k. Two dx may be the same
+    // tensor, or a dy. Null: the operator has no gradient (inputs are never wanted).
     void (*gradient)(graph *g, uint32_t node_index, const tensor_id *dy, const bool *want, tensor_id *dx);
     // Appends dispatches for the node. Pure: device facts come from l->capabilities alone.
     igvk_status (*lower)(lowering *l, const node *n);
     node_cost (*cost)(const graph *g, const node *n);
-    // Optional: makes the node add `addend` (same shape) to its output `out` in its epilogue. False where
-    // it cannot. Used by graph_fuse_add, by which gradients accumulate without a pass of their own.
+    // Optional: makes the node add `addend` (of output 0's shape) to its output 0 in its epilogue, by graph_set_input;
+    // each element of the addend read by the invocation that then writes that element, since both may lie in one
+    // place. False, and nothing changed, where it cannot. By it gradients are summed without passes of their own.
     bool (*fuse_add)(graph *g, uint32_t node_index, tensor_id addend);
 } operator;
 
