@@ -13,15 +13,20 @@
 
 // ---- graphs ----------------------------------------------------------------------------------------
 
-static igvk_status compile_micro(const trainer *t, uint32_t count, compiled_graph *out) {
+graph *trainer_micro_graph(const trainer *t, uint32_t count) {
     const trainer_options *o = &t->o;
     graph *g = graph_new();
     if (!g)
-        return fail_memory("a graph", 0);
+        return NULL;
     batch_source source = {.count = count, .ring = BATCH_RING, .times = o->times, .label_dropout = o->label_dropout};
     training_batch batch = build_batch(g, &o->model, &source);
     build_micro(g, &o->model, t->layout, &o->objective, &batch);
-    return graph_compile(&g, device_capabilities(o->device), NULL, 0, out);
+    return g;
+}
+
+static igvk_status compile_micro(const trainer *t, uint32_t count, compiled_graph *out) {
+    graph *g = trainer_micro_graph(t, count);
+    return graph_compile(&g, device_capabilities(t->o.device), NULL, 0, out);
 }
 
 static igvk_status compile_update(const trainer *t, compiled_graph *out) {
@@ -270,7 +275,7 @@ done:
 }
 
 // Fills the step block and the ring slots of the next run for the micro-batch that starts at sample `first`.
-static igvk_status fill_micro(trainer *t, uint64_t step, uint32_t first, batch_reader read, void *user) {
+igvk_status trainer_fill_micro(trainer *t, uint64_t step, uint32_t first, batch_reader read, void *user) {
     uint32_t *words = step_block(t, t->run), slot = t->run % BATCH_RING;
     uint64_t elements = model_elements(&t->o.model) * t->micro;
     float share = (float)t->micro / (float)t->o.batch;
@@ -287,7 +292,7 @@ static igvk_status fill_micro(trainer *t, uint64_t step, uint32_t first, batch_r
 igvk_status trainer_step(trainer *t, uint64_t step, batch_reader read, void *user) {
     igvk_status status = IGVK_OK;
     for (uint32_t first = 0; first < t->o.batch; first += t->micro) {
-        TRY(fill_micro(t, step, first, read, user));
+        TRY(trainer_fill_micro(t, step, first, read, user));
         TRY(submit(t, t->micro_program, step, false));
     }
     uint32_t *words = step_block(t, t->run);

@@ -32,4 +32,9 @@ struct trainer {
     uint32_t result_first, result_end;
 };
 
+// The micro program's graph for `count` images at once; null where memory is out.
+graph *trainer_micro_graph(const trainer *t, uint32_t count);
+// Fills the step block and the ring slots of the next run for the micro-batch that starts at sample `first`.
+igvk_status trainer_fill_micro(trainer *t, uint64_t step, uint32_t first, batch_reader read, void *user);
+
 #endif

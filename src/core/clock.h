@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+#ifndef IGVK_CORE_CLOCK_H
+#define IGVK_CORE_CLOCK_H
+
+double clock_seconds(void);     // monotonic
+double clock_cpu_seconds(void); // CPU time of the calling thread
+
+#endif

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "training/checkpoint.h"
+
+#include "core/text.h"
+#include "models/weights.h"
+#include "vulkan/parameter_memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const saved_sets[] = {SET_MODEL, SET_EMA, SET_MOMENT1, SET_MOMENT2};
+#define SAVED_SETS (sizeof saved_sets / sizeof *saved_sets)
+#define HEADER_BYTES_A_TENSOR 160 // name, shape and offsets in the file's header, about
+
+uint64_t checkpoint_bytes(const parameter_layout *l) {
+    return SAVED_SETS * (parameter_elements(l) * 4 + parameter_count(l) * HEADER_BYTES_A_TENSOR);
+}
+
+static igvk_status declare_all(safetensors_writer *w, const parameter_layout *l) {
+    igvk_status status = IGVK_OK;
+    for (size_t set = 0; set < SAVED_SETS; set++)
+        for (size_t i = 0; i < parameter_count(l); i++) {
+            const parameter *p = parameter_at(l, i);
+            char name[256];
+            snprintf(name, sizeof name, "%s/%s", saved_sets[set], p->name);
+            TRY(safetensors_declare(w, name, ELEMENT_F32, p->shape.rank, p->shape.dim));
+        }
+done:
+    return status;
+}
+
+static igvk_status set_metadata(safetensors_writer *w, const model_config *model, const checkpoint_counters *c, const char *options) {
+    igvk_status status = IGVK_OK;
+    char number[64];
+    char *json = model_config_to_json(model);
+    if (!json)
+        return fail_memory("the model's configuration", 0);
+    TRY(safetensors_set_metadata(w, "igvk.model", json));
+    TRY(safetensors_set_metadata(w, "igvk.options", options));
+    TRY(safetensors_set_metadata(w, "igvk.kernels", c->kernels));
+    TRY(safetensors_set_metadata(w, "igvk.dataset", c->dataset));
+    snprintf(number, sizeof number, "%llu", (unsigned long long)c->step);
+    TRY(safetensors_set_metadata(w, "igvk.step", number));
+    snprintf(number, sizeof number, "%.3f", c->seconds);
+    TRY(safetensors_set_metadata(w, "igvk.seconds", number));
+    snprintf(number, sizeof number, "%u", c->micro_batch);
+    TRY(safetensors_set_metadata(w, "igvk.micro_batch", number));
+done:
+    free(json);
+    return status;
+}
+
+// One float buffer that fits every parameter.
+static float *parameter_buffer(const parameter_layout *l) {
+    uint64_t most = 0;
+    for (size_t i = 0; i < parameter_count(l); i++)
+        if (shape_elements(parameter_at(l, i)->shape) > most)
+            most = shape_elements(parameter_at(l, i)->shape);
+    return malloc(most * sizeof(float) + 1);
+}
+
+igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpoint_counters *c, const char *options, const char *path) {
+    igvk_status status = IGVK_OK;
+    safetensors_writer *w = NULL;
+    const parameter_layout *l = trainer_layout(t);
+    float *values = parameter_buffer(l);
+    if (!values)
+        return fail_memory("a parameter", 0);
+    TRY(safetensors_writer_create(path, &w));
+    TRY(declare_all(w, l));
+    TRY(set_metadata(w, model, c, options));
+    TRY(safetensors_begin_data(w));
+    for (size_t set = 0; set < SAVED_SETS; set++)
+        for (size_t i = 0; i < parameter_count(l); i++) {
+            TRY(parameter_memory_read(trainer_store(t), l, saved_sets[set], i, values));
+            TRY(safetensors_write(w, values, shape_elements(parameter_at(l, i)->shape) * 4));
+        }
+    TRY(safetensors_finish(w));
+done:
+    safetensors_writer_destroy(&w);
+    free(values);
+    return status;
+}
+
+static igvk_status copy_metadata(const weights_file *w, const char *path, const char *key, char *out, size_t size) {
+    const char *value = weights_metadata(w, key);
+    if (!value || strlen(value) >= size)
+        return fail(IGVK_ERROR_INVALID, "%s: metadata '%s' is missing or too long: not a checkpoint to resume from", path, key);
+    strcpy(out, value);
+    return IGVK_OK;
+}
+
+igvk_status checkpoint_read_counters(const char *path, checkpoint_counters *c) {
+    igvk_status status = IGVK_OK;
+    weights_file *w = NULL;
+    char number[64];
+    uint64_t micro = 0;
+    memset(c, 0, sizeof *c);
+    TRY(weights_open(path, SET_MODEL, &w));
+    TRY(copy_metadata(w, path, "igvk.step", number, sizeof number));
+    TRY(parse_u64("igvk.step", number, 0, UINT64_MAX / 2, &c->step));
+    TRY(copy_metadata(w, path, "igvk.seconds", number, sizeof number));
+    TRY(parse_f64("igvk.seconds", number, 0, 1e12, &c->seconds));
+    TRY(copy_metadata(w, path, "igvk.micro_batch", number, sizeof number));
+    TRY(parse_u64("igvk.micro_batch", number, 1, UINT32_MAX, &micro));
+    c->micro_batch = (uint32_t)micro;
+    TRY(copy_metadata(w, path, "igvk.kernels", c->kernels, sizeof c->kernels));
+    TRY(copy_metadata(w, path, "igvk.dataset", c->dataset, sizeof c->dataset));
+done:
+    weights_close(&w);
+    return status;
+}
+
+static igvk_status load_set(trainer *t, const char *path, const char *set, float *values) {
+    igvk_status status = IGVK_OK;
+    weights_file *w = NULL;
+    const parameter_layout *l = trainer_layout(t);
+    TRY(weights_open(path, set, &w));
+    TRY(weights_check(w, l));
+    for (size_t i = 0; i < parameter_count(l); i++) {
+        TRY(weights_read(w, l, i, values));
+        TRY(parameter_memory_write(trainer_store(t), l, set, i, values));
+    }
+done:
+    weights_close(&w);
+    return status;
+}
+
+igvk_status checkpoint_load(trainer *t, const char *path) {
+    igvk_status status = IGVK_OK;
+    float *values = parameter_buffer(trainer_layout(t));
+    if (!values)
+        return fail_memory("a parameter", 0);
+    for (size_t set = 0; set < SAVED_SETS; set++)
+        TRY(load_set(t, path, saved_sets[set], values));
+done:
+    free(values);
+    return status;
+}

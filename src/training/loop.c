@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+#include "training/loop.h"
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/philox.h"
+#include "core/text.h"
+#include "training/run_folder.h"
+#include "training/validation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIME_RESERVE 2.0    // seconds kept for the last checkpoint of a --time run, at least
+#define RATE_SMOOTHING 0.95
+
+typedef struct loop {
+    const loop_options *o;
+    trainer *trainer;
+    run_log *log;
+    validation *validation;
+    checkpoint_counters counters; // step: the next to submit; seconds: of earlier sessions
+    double start, last_save, last_result, save_seconds;
+    double rate;                  // images a second, smoothed
+    uint64_t saved_step;
+    training_result latest;
+} loop;
+
+static void message(const loop *l, const char *format, ...) PRINTF_LIKE(2, 3);
+static void message(const loop *l, const char *format, ...) {
+    const igvk_events *e = l->o->events;
+    if (!e || !e->message)
+        return;
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    e->message(e->user, text);
+}
+
+static double elapsed(const loop *l) { return clock_seconds() - l->start; }
+
+// ---- data ------------------------------------------------------------------------------------------
+
+// Sample `position` of the run, counted over all epochs.
+static igvk_status read_sample(loop *l, uint64_t step, uint32_t item, float *image, uint32_t *label) {
+    const dataset_info *info = dataset_describe(l->o->data);
+    uint64_t seed = l->o->trainer.seed, training = info->count - info->held_out;
+    uint64_t position = step * l->o->trainer.batch + item;
+    uint64_t index = dataset_order(seed, (uint32_t)(position / training), position % training, training);
+    bool mirror = info->flips && random_uniform(seed, STREAM_FLIP, (uint32_t)step, item, 0) < 0.5;
+    return dataset_read(l->o->data, index, mirror, image, label);
+}
+
+static igvk_status read_batch(void *user, uint64_t step, uint32_t first, uint32_t count, float *images, uint32_t *labels) {
+    loop *l = user;
+    igvk_status status = IGVK_OK;
+    uint64_t elements = model_elements(&l->o->trainer.model);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t label = 0;
+        TRY(read_sample(l, step, first + i, images + i * elements, &label));
+        if (labels)
+            labels[i] = label;
+    }
+done:
+    return status;
+}
+
+// ---- saving ----------------------------------------------------------------------------------------
+
+static igvk_status check_disk(const loop *l, uint64_t files) {
+    uint64_t available = 0, need = files * checkpoint_bytes(trainer_layout(l->trainer));
+    char a[32], b[32];
+    igvk_status status = disk_free(l->o->run, &available);
+    if (status == IGVK_OK && available < need)
+        status = fail(IGVK_ERROR_IO, "%s: %llu checkpoints need %s, %s are free on the disk: make room or lower --keep", l->o->run,
+                      (unsigned long long)files, format_bytes(a, need), format_bytes(b, available));
+    return status;
+}
+
+static igvk_status save(loop *l) {
+    igvk_status status = IGVK_OK;
+    double begin = clock_seconds();
+    char *path = run_checkpoint_path(l->o->run, l->counters.step);
+    checkpoint_counters counters = l->counters;
+    counters.seconds += elapsed(l);
+    if (!path)
+        return fail_memory("a path", 0);
+    TRY(trainer_finish(l->trainer));
+    TRY(check_disk(l, 1));
+    TRY(checkpoint_save(l->trainer, &l->o->trainer.model, &counters, l->o->options_json, path));
+    TRY(run_prune(l->o->run, l->o->keep ? l->o->keep : 1));
+    l->saved_step = l->counters.step;
+    l->last_save = clock_seconds();
+    l->save_seconds = l->last_save - begin;
+done:
+    free(path);
+    return status;
+}
+
+// ---- results ---------------------------------------------------------------------------------------
+
+static double seconds_left(const loop *l, uint64_t done) {
+    const loop_options *o = l->o;
+    double by_steps = o->steps && l->rate > 0 ? (double)(o->steps - done) * o->trainer.batch / l->rate : -1;
+    double by_time = o->time > 0 ? o->time - elapsed(l) : -1;
+    if (by_steps >= 0 && by_time >= 0)
+        return by_steps < by_time ? by_steps : by_time;
+    return by_steps >= 0 ? by_steps : by_time;
+}
+
+static void report(loop *l, const training_result *r) {
+    const igvk_events *e = l->o->events;
+    double now = clock_seconds(), took = now - l->last_result;
+    double rate = took > 0 ? l->o->trainer.batch / took : 0;
+    l->rate = l->rate > 0 ? RATE_SMOOTHING * l->rate + (1 - RATE_SMOOTHING) * rate : rate;
+    l->last_result = now;
+    if (!e || !e->progress)
+        return;
+    igvk_progress p = {.what = "train", .done = r->step + 1, .total = l->o->steps, .seconds = elapsed(l),
+                       .seconds_left = seconds_left(l, r->step + 1), .rate = l->rate, .loss = r->loss,
+                       .loss_final = r->loss_final, .loss_auxiliary = r->loss_auxiliary, .gradient_norm = r->gradient_norm,
+                       .learning_rate = optimizer_rate(&l->o->trainer.optimizer, r->step),
+                       .device_bytes = device_memory_used(l->o->trainer.device)};
+    e->progress(e->user, &p);
+}
+
+static igvk_status write_log(loop *l, const training_result *r) {
+    if (!l->o->log_every || (r->step + 1) % l->o->log_every)
+        return IGVK_OK;
+    const optimizer_settings *s = &l->o->trainer.optimizer;
+    return run_log_line(l->log,
+                        "{\"step\": %llu, \"loss\": %.9g, \"loss_final\": %.9g, \"loss_auxiliary\": %.9g, \"gradient_norm\": %.9g, "
+                        "\"learning_rate\": %.9g, \"ema_decay\": %.9g, \"images_per_second\": %.1f, \"seconds\": %.3f}",
+                        (unsigned long long)r->step, r->loss, r->loss_final, r->loss_auxiliary, r->gradient_norm,
+                        optimizer_rate(s, r->step), optimizer_ema_decay(s, r->step), l->rate, l->counters.seconds + elapsed(l));
+}
+
+// The update of a non-finite step was held back on the device, and all after it: the state before it is saved.
+static igvk_status stop_not_finite(loop *l, const training_result *r) {
+    igvk_status status = IGVK_OK;
+    char where[512] = "";
+    TRY(trainer_finish(l->trainer));
+    l->counters.step = r->step;
+    TRY(trainer_find_non_finite(l->trainer, r->step, read_batch, l, where, sizeof where));
+    TRY(save(l));
+    status = fail(IGVK_ERROR_NOT_FINITE, "step %llu: the gradient is not finite (first in %s); the state before it is saved: lower "
+                  "--learning-rate or --clip and resume", (unsigned long long)r->step, where[0] ? where : "the norm");
+done:
+    return status;
+}
+
+static igvk_status take_results(loop *l) {
+    igvk_status status = IGVK_OK;
+    training_result r;
+    while (trainer_take(l->trainer, &r)) {
+        if (!r.finite)
+            return stop_not_finite(l, &r);
+        l->latest = r;
+        report(l, &r);
+        TRY(write_log(l, &r));
+    }
+done:
+    return status;
+}
+
+// ---- between steps ---------------------------------------------------------------------------------
+
+static bool every(uint64_t interval, uint64_t step) { return interval && step % interval == 0; }
+
+static igvk_status validate(loop *l) {
+    igvk_status status = IGVK_OK;
+    text_buffer line = {0};
+    if (!l->validation)
+        return IGVK_OK;
+    TRY(trainer_finish(l->trainer));
+    TRY(take_results(l));
+    validation_result r;
+    TRY(validation_run(l->validation, l->trainer, &r));
+    for (int i = 0; i < VALIDATION_BINS; i++)
+        text_append(&line, "%s%.6g", i ? ", " : "", r.bins[i]);
+    TRY(run_log_line(l->log, "{\"step\": %llu, \"validation_final\": %.9g, \"validation_auxiliary\": %.9g, \"by_time\": [%s]}",
+                     (unsigned long long)(l->counters.step - 1), r.final_loss, r.auxiliary_loss, line.text ? line.text : ""));
+    message(l, "step %llu: validation loss %.4f, auxiliary %.4f (EMA, %u held-out images)", (unsigned long long)l->counters.step,
+            r.final_loss, r.auxiliary_loss, r.images);
+    l->last_result = clock_seconds();
+done:
+    text_free(&line);
+    return status;
+}
+
+static igvk_status draw_sheet(loop *l) {
+    igvk_status status = IGVK_OK;
+    char *path = run_sheet_path(l->o->run, l->counters.step);
+    if (!path)
+        return fail_memory("a path", 0);
+    TRY(trainer_finish(l->trainer));
+    TRY(take_results(l));
+    TRY(l->o->sheet(l->o->sheet_user, l->trainer, l->counters.step, path));
+    l->last_result = clock_seconds();
+done:
+    free(path);
+    return status;
+}
+
+static igvk_status between_steps(loop *l) {
+    igvk_status status = IGVK_OK;
+    const loop_options *o = l->o;
+    uint64_t step = l->counters.step;
+    TRY(take_results(l));
+    if (every(o->validate_every, step))
+        TRY(validate(l));
+    if (o->sheet && every(o->sheet_every, step))
+        TRY(draw_sheet(l));
+    if (every(o->save_every, step) || (o->save_interval > 0 && clock_seconds() - l->last_save >= o->save_interval)) {
+        TRY(save(l));
+        TRY(take_results(l));
+    }
+done:
+    return status;
+}
+
+static bool asked_to_stop(const loop *l) { return l->o->events && l->o->events->stop && l->o->events->stop(l->o->events->user); }
+
+static bool time_is_up(const loop *l) {
+    double reserve = 2 * l->save_seconds + (l->rate > 0 ? 2 * l->o->trainer.batch / l->rate : 0);
+    return l->o->time > 0 && elapsed(l) + (reserve > TIME_RESERVE ? reserve : TIME_RESERVE) >= l->o->time;
+}
+
+static igvk_status take_steps(loop *l) {
+    igvk_status status = IGVK_OK;
+    bool interrupted = false;
+    while (!l->o->steps || l->counters.step < l->o->steps) {
+        interrupted = asked_to_stop(l);
+        if (interrupted || time_is_up(l))
+            break;
+        TRY(trainer_step(l->trainer, l->counters.step, read_batch, l));
+        l->counters.step++;
+        TRY(between_steps(l));
+    }
+    TRY(trainer_finish(l->trainer));
+    TRY(take_results(l));
+    if (l->saved_step != l->counters.step)
+        TRY(save(l));
+    if (interrupted)
+        status = fail(IGVK_INTERRUPTED, "stopped after step %llu; saved in %s", (unsigned long long)l->counters.step, l->o->run);
+done:
+    return status;
+}
+
+// ---- starting --------------------------------------------------------------------------------------
+
+static void describe_kernels(const device *d, char *out, size_t size) {
+    const device_facts *f = device_facts_of(d);
+    size_t n = (size_t)snprintf(out, size, "%.100s; %.80s;", f->name, f->driver_info);
+    for (size_t i = 0; i < f->path_count && n < size; i++)
+        if (f->paths[i].enabled)
+            n += (size_t)snprintf(out + n, size - n, " %s", f->paths[i].name);
+}
+
+static igvk_status resume(loop *l) {
+    igvk_status status = IGVK_OK;
+    char kernels[sizeof l->counters.kernels];
+    describe_kernels(l->o->trainer.device, kernels, sizeof kernels);
+    TRY(checkpoint_read_counters(l->o->resume_from, &l->counters));
+    TRY(checkpoint_load(l->trainer, l->o->resume_from));
+    if (strcmp(kernels, l->counters.kernels) != 0)
+        message(l, "note: this device or its kernels differ from the run's so far: the bits will, too (was: %s)", l->counters.kernels);
+    if (strcmp(l->counters.dataset, dataset_describe(l->o->data)->digest) != 0)
+        THROW(IGVK_ERROR_INVALID, "the dataset is not the one that the run was started with: give the same --data");
+    memcpy(l->counters.kernels, kernels, sizeof kernels);
+    message(l, "resuming at step %llu", (unsigned long long)l->counters.step);
+done:
+    return status;
+}
+
+static igvk_status begin(loop *l) {
+    igvk_status status = IGVK_OK;
+    const loop_options *o = l->o;
+    trainer_options options = o->trainer;
+    if (o->resume_from && !options.micro_batch) { // the same order of sums
+        TRY(checkpoint_read_counters(o->resume_from, &l->counters));
+        options.micro_batch = l->counters.micro_batch;
+    }
+    TRY(trainer_create(&options, &l->trainer));
+    TRY(check_disk(l, o->keep + 1));
+    if (o->resume_from) {
+        TRY(resume(l));
+    } else {
+        TRY(trainer_initialise(l->trainer));
+        describe_kernels(options.device, l->counters.kernels, sizeof l->counters.kernels);
+        strcpy(l->counters.dataset, dataset_describe(o->data)->digest);
+    }
+    l->counters.micro_batch = trainer_micro_batch(l->trainer);
+    l->saved_step = o->resume_from ? l->counters.step : UINT64_MAX;
+    if (dataset_describe(o->data)->held_out)
+        TRY(validation_create(o->data, &o->trainer.model, &l->validation));
+    TRY(run_log_open(o->run, l->counters.step, &l->log));
+done:
+    return status;
+}
+
+igvk_status training_loop(const loop_options *o) {
+    igvk_status status = IGVK_OK;
+    loop l = {.o = o};
+    l.start = l.last_save = l.last_result = clock_seconds();
+    TRY(begin(&l));
+    message(&l, "%llu parameters, batch %u%s, %u at once", (unsigned long long)parameter_elements(trainer_layout(l.trainer)),
+            o->trainer.batch, trainer_micro_batch(l.trainer) < o->trainer.batch ? " accumulated" : "", trainer_micro_batch(l.trainer));
+    l.last_result = clock_seconds();
+    TRY(take_steps(&l));
+done:
+    run_log_close(&l.log);
+    validation_destroy(&l.validation);
+    trainer_destroy(&l.trainer);
+    return status;
+}

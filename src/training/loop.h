@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// The training loop: steps from a dataset until the steps, the time or the user end it; log, validation,
+// sample sheets and checkpoints on the way; the same bits whether it ran through or was resumed.
+#ifndef IGVK_TRAINING_LOOP_H
+#define IGVK_TRAINING_LOOP_H
+
+#include "data/dataset.h"
+#include "training/checkpoint.h"
+
+typedef struct loop_options {
+    trainer_options trainer;
+    dataset *data;            // not owned
+    const char *run;          // folder, exists
+    const char *resume_from;  // checkpoint file; null: a fresh start
+    const char *options_json; // the run's resolved options, kept in checkpoints
+    uint64_t steps;           // in all; 0: no limit
+    double time;              // seconds of this session; 0: no limit
+    uint64_t validate_every, sheet_every, save_every, keep, log_every; // steps; 0: never (keep: at least 1)
+    double save_interval;     // seconds; 0: never
+    const igvk_events *events; // null: none
+    // Draws a sample sheet of the EMA to `path`; null: none. Runs between steps.
+    igvk_status (*sheet)(void *user, trainer *t, uint64_t step, const char *path);
+    void *sheet_user;
+} loop_options;
+
+// IGVK_INTERRUPTED where the user stopped it, after saving.
+igvk_status training_loop(const loop_options *o);
+
+#endif
