@@ -67,18 +67,18 @@ char *describe_node(char out[DESCRIPTION_SIZE], const graph *g, uint32_t index) 
 }
 
 // The state an output is to overwrite must be external, declared as written, still old, and of the same form.
-static bool assignable(graph *g, const struct operator *op, tensor_id state, storage_type type, tensor_shape shape) {
+bool state_assignable(graph *g, const char *who, tensor_id state, storage_type type, tensor_shape shape) {
     char what[DESCRIPTION_SIZE], text[64];
-    if (!graph_has(g, state, op->name))
+    if (!graph_has(g, state, who))
         return false;
     const tensor *s = tensor_of(g, state);
     describe_tensor(what, g, state);
     if (s->role != ROLE_STATE && s->role != ROLE_OUTPUT)
-        graph_fail(g, "%s: cannot assign %s: only states and outputs are assigned", op->name, what);
+        graph_fail(g, "%s: cannot assign %s: only states and outputs are assigned", who, what);
     else if (tensor_is(s->assigns))
-        graph_fail(g, "%s: cannot assign %s: it is the new value of a state that is assigned already", op->name, what);
+        graph_fail(g, "%s: cannot assign %s: it is the new value of a state that is assigned already", who, what);
     else if (s->type != type || !shape_equal(s->shape, shape))
-        graph_fail(g, "%s: cannot assign %s: the value is %s", op->name, what,
+        graph_fail(g, "%s: cannot assign %s: the value is %s", who, what,
                    s->type != type ? "of another type" : shape_text(text, shape));
     return g->status == IGVK_OK;
 }
@@ -134,7 +134,7 @@ tensor_id graph_node_assign(graph *g, const struct operator *op, const void *att
     if (assign_count > shapes.count)
         return graph_fail(g, "%s: %zu states to assign, but %u outputs", op->name, assign_count, shapes.count);
     for (size_t k = 0; k < assign_count; k++)
-        if (tensor_is(assigns[k]) && !assignable(g, op, assigns[k], shapes.type[k], shapes.shape[k]))
+        if (tensor_is(assigns[k]) && !state_assignable(g, op->name, assigns[k], shapes.type[k], shapes.shape[k]))
             return NO_TENSOR;
     for (uint32_t k = 0; k < shapes.count; k++) {
         tensor_id t = tensor_append(g, shapes.type[k], shapes.shape[k]);

@@ -11,7 +11,7 @@ typedef struct tensor_record {
     tensor_id parent;    // of a view, else none
     uint32_t first_view; // of a parent: its views
     uint32_t next;       // views: the parent's next view; external roots: the next external root
-    uint32_t reads;      // roots: inputs of nodes that read the root or a view of it
+    uint32_t reads;      // roots: inputs of nodes that read the root or a view of it, and gradients that share it
 } tensor_record;
 
 struct graph {
@@ -48,8 +48,7 @@ bool tensor_overlaps(const graph *g, tensor_id t, tensor_id other);
 char *describe_tensor(char out[DESCRIPTION_SIZE], const graph *g, tensor_id t);
 char *describe_node(char out[DESCRIPTION_SIZE], const graph *g, uint32_t index);
 
-// Lets the producer of `value` add `addend` in its epilogue: where `value` is its first output, of the addend's
-// shape, and nothing reads it yet. False, and nothing changed, where it cannot.
-bool graph_fuse_add(graph *g, tensor_id value, tensor_id addend);
+// Whether an operator `who` may assign `state` a value of this form; keeps the failure where not.
+bool state_assignable(graph *g, const char *who, tensor_id state, storage_type type, tensor_shape shape);
 
 #endif
