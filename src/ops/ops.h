@@ -100,11 +100,14 @@ tensor_id op_loss(graph *g, tensor_id steps, tensor_id final_loss, tensor_id aux
 tensor_id op_write_losses(graph *g, tensor_id steps, tensor_id final_loss, tensor_id auxiliary_loss, float weight, tensor_id metrics);
 
 // ---- optimizer.c: over arena chunks ------------------------------------------------------------------
-// chunk [E] -> partial sums of squares [P]; then the norm over all chunks' partials:
-tensor_id op_squares(graph *g, tensor_id chunk);
-// -> [4]: norm; clip coefficient min(1, max/(norm + 1e-6)); 1 where finite else 0; unused. Also writes METRIC_GRADIENT_NORM
-// and METRIC_FINITE. `stop` (state u32 [1]) is set where not finite and stays set: updates then leave everything as it is.
-tensor_id op_gradient_norm(graph *g, tensor_id steps, const tensor_id *partials, uint32_t count, tensor_id stop, tensor_id metrics);
+// chunk [E] -> SQUARES_PARTIALS partial sums of squares, each added to that of `previous` (the partials of the chunk
+// before, or NO_TENSOR): a chain over any number of chunks.
+#define SQUARES_PARTIALS 1024
+tensor_id op_squares(graph *g, tensor_id chunk, tensor_id previous);
+// partials -> [4]: norm; clip coefficient min(1, max/(norm + 1e-6)); 1 where finite else 0; unused. Also writes
+// METRIC_GRADIENT_NORM and METRIC_FINITE. `stop` (state u32 [1]) is set where not finite and stays set: updates then
+// leave everything as it is.
+tensor_id op_gradient_norm(graph *g, tensor_id steps, tensor_id partials, tensor_id stop, tensor_id metrics);
 // One pass: clip, decay, moments, parameter, EMA; gradient zeroed (also where the update is held back).
 typedef struct adamw_states { tensor_id parameter, gradient, moment1, moment2, ema; } adamw_states;
 void op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s);
