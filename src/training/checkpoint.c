@@ -30,14 +30,15 @@ done:
     return status;
 }
 
-static igvk_status set_metadata(safetensors_writer *w, const model_config *model, const checkpoint_counters *c, const char *options) {
+static igvk_status set_metadata(safetensors_writer *w, const model_config *model, const checkpoint_counters *c, const checkpoint_texts *texts) {
     igvk_status status = IGVK_OK;
     char number[64];
     char *json = model_config_to_json(model);
     if (!json)
         return fail_memory("the model's configuration", 0);
     TRY(safetensors_set_metadata(w, "igvk.model", json));
-    TRY(safetensors_set_metadata(w, "igvk.options", options));
+    TRY(safetensors_set_metadata(w, "igvk.options", texts->options));
+    TRY(safetensors_set_metadata(w, "igvk.classes", texts->class_names));
     TRY(safetensors_set_metadata(w, "igvk.kernels", c->kernels));
     TRY(safetensors_set_metadata(w, "igvk.dataset", c->dataset));
     snprintf(number, sizeof number, "%llu", (unsigned long long)c->step);
@@ -60,7 +61,8 @@ static float *parameter_buffer(const parameter_layout *l) {
     return malloc(most * sizeof(float) + 1);
 }
 
-igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpoint_counters *c, const char *options, const char *path) {
+igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpoint_counters *c, const checkpoint_texts *texts,
+                            const char *path) {
     igvk_status status = IGVK_OK;
     safetensors_writer *w = NULL;
     const parameter_layout *l = trainer_layout(t);
@@ -69,7 +71,7 @@ igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpo
         return fail_memory("a parameter", 0);
     TRY(safetensors_writer_create(path, &w));
     TRY(declare_all(w, l));
-    TRY(set_metadata(w, model, c, options));
+    TRY(set_metadata(w, model, c, texts));
     TRY(safetensors_begin_data(w));
     for (size_t set = 0; set < SAVED_SETS; set++)
         for (size_t i = 0; i < parameter_count(l); i++) {

@@ -15,10 +15,17 @@ typedef struct checkpoint_counters {
     char dataset[17];     // its digest
 } checkpoint_counters;
 
+// Metadata that training only passes on.
+typedef struct checkpoint_texts {
+    const char *options;     // the run's resolved options, JSON
+    const char *class_names; // JSON list of texts, "[]" where there are none
+} checkpoint_texts;
+
 // Bytes the file will have (to a few KiB), for checks of free space.
 uint64_t checkpoint_bytes(const parameter_layout *l);
-// Whole or not at all. The trainer must be finished (trainer_finish). `options` is the run's configuration as JSON.
-igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpoint_counters *c, const char *options, const char *path);
+// Whole or not at all. The trainer must be finished (trainer_finish).
+igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpoint_counters *c, const checkpoint_texts *texts,
+                            const char *path);
 // The counters alone; then the tensors into a trainer of the same model.
 igvk_status checkpoint_read_counters(const char *path, checkpoint_counters *c);
 igvk_status checkpoint_load(trainer *t, const char *path);

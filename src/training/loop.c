@@ -90,7 +90,7 @@ static igvk_status save(loop *l) {
         return fail_memory("a path", 0);
     TRY(trainer_finish(l->trainer));
     TRY(check_disk(l, 1));
-    TRY(checkpoint_save(l->trainer, &l->o->trainer.model, &counters, l->o->options_json, path));
+    TRY(checkpoint_save(l->trainer, &l->o->trainer.model, &counters, &l->o->texts, path));
     TRY(run_prune(l->o->run, l->o->keep ? l->o->keep : 1));
     l->saved_step = l->counters.step;
     l->last_save = clock_seconds();

@@ -12,7 +12,7 @@ typedef struct loop_options {
     dataset *data;            // not owned
     const char *run;          // folder, exists
     const char *resume_from;  // checkpoint file; null: a fresh start
-    const char *options_json; // the run's resolved options, kept in checkpoints
+    checkpoint_texts texts;   // kept in checkpoints
     uint64_t steps;           // in all; 0: no limit
     double time;              // seconds of this session; 0: no limit
     uint64_t validate_every, sheet_every, save_every, keep, log_every; // steps; 0: never (keep: at least 1)

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "api/image_batch.h"
+
+#include "core/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_AT_ONCE 64    // a larger batch gains no speed on any device measured
+#define USABLE_SHARE 0.9   // of the free memory
+
+struct image_batch {
+    sampler *sampler;
+    sampling_stage *stages;
+    size_t stage_count;
+    uint32_t size;
+    uint64_t elements; // of one image
+    uint32_t *labels;
+    uint64_t *seeds;
+    float *images;
+};
+
+static igvk_status fits(const sampler_options *o, bool *out) {
+    uint64_t need = 0, available = (uint64_t)((double)device_memory_free(o->device) * USABLE_SHARE);
+    igvk_status status = sampler_plan_bytes(o, device_capabilities(o->device), &need);
+    char a[32], b[32];
+    *out = status == IGVK_OK && need <= available;
+    if (o->batch > 1 && status == IGVK_ERROR_DEVICE_MEMORY)
+        status = IGVK_OK; // one tensor alone is too large: a smaller batch may do
+    if (status == IGVK_OK && !*out && o->batch == 1)
+        status = fail(IGVK_ERROR_DEVICE_MEMORY, "sampling one image needs %s beside the weights, %s are free", format_bytes(a, need),
+                      format_bytes(b, available));
+    return status;
+}
+
+static igvk_status choose_size(const image_batch_options *o, sampler_options *s) {
+    igvk_status status = IGVK_OK;
+    bool good = false;
+    s->batch = o->batch ? o->batch : MOST_AT_ONCE;
+    if (o->expected < s->batch)
+        s->batch = (uint32_t)o->expected;
+    for (;; s->batch = (s->batch + 1) / 2) {
+        TRY(fits(s, &good));
+        if (good)
+            break;
+        if (o->batch)
+            THROW(IGVK_ERROR_DEVICE_MEMORY, "--batch %u does not fit the device's memory: leave it away to take what does", o->batch);
+    }
+done:
+    return status;
+}
+
+igvk_status image_batch_create(const image_batch_options *o, image_batch **out) {
+    igvk_status status = IGVK_OK;
+    image_batch *b = calloc(1, sizeof *b);
+    sampler_options s = {.device = o->device, .store = o->store, .workspace = o->workspace, .config = o->config, .parameters = o->parameters};
+    *out = NULL;
+    if (!b)
+        return fail_memory("a batch", sizeof *b);
+    TRY(schedule_make(o->method, &b->stages, &b->stage_count));
+    s.stages = b->stages;
+    s.stage_count = b->stage_count;
+    TRY(choose_size(o, &s));
+    b->size = s.batch;
+    b->elements = model_elements(o->config);
+    b->labels = calloc(b->size, sizeof *b->labels);
+    b->seeds = calloc(b->size, sizeof *b->seeds);
+    b->images = calloc(b->size * b->elements, sizeof *b->images);
+    if (!b->labels || !b->seeds || !b->images) {
+        status = fail_memory("a batch of images", b->size * b->elements * sizeof *b->images);
+        goto done;
+    }
+    TRY(sampler_create(&s, &b->sampler));
+    *out = b;
+    b = NULL;
+done:
+    image_batch_destroy(&b);
+    return status;
+}
+
+void image_batch_destroy(image_batch **b) {
+    if (!*b)
+        return;
+    sampler_destroy(&(*b)->sampler);
+    free((*b)->stages);
+    free((*b)->labels);
+    free((*b)->seeds);
+    free((*b)->images);
+    free(*b);
+    *b = NULL;
+}
+
+uint32_t image_batch_size(const image_batch *b) { return b->size; }
+
+igvk_status image_batch_run(image_batch *b, const image_request *requests, uint32_t count, float *out) {
+    igvk_status status = IGVK_OK;
+    for (uint32_t i = 0; i < b->size; i++) { // a short last batch is filled up with its last image
+        const image_request *r = &requests[i < count ? i : count - 1];
+        b->labels[i] = r->label;
+        b->seeds[i] = r->seed;
+    }
+    sampling_run run = {.stages = b->stages, .stage_count = b->stage_count, .labels = b->labels, .seeds = b->seeds};
+    TRY(sampler_run(b->sampler, &run));
+    TRY(sampler_read(b->sampler, b->images));
+    memcpy(out, b->images, count * b->elements * sizeof *out);
+done:
+    return status;
+}

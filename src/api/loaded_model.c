@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#define _DEFAULT_SOURCE
+#include "api/loaded_model.h"
+
+#include "core/file.h"
+#include "core/text.h"
+#include "models/weights.h"
+#include "training/run_folder.h"
+#include "vulkan/parameter_memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+igvk_status model_file_of(const char *path, char **file) {
+    *file = NULL;
+    if (!path[0])
+        return fail(IGVK_ERROR_INVALID, "--model: name a checkpoint, an exported model or a run folder");
+    if (path_is_folder(path))
+        return run_newest_checkpoint(path, file);
+    *file = strdup(path);
+    return *file ? IGVK_OK : fail_memory("a path", strlen(path));
+}
+
+parameter_layout *layout_for(const device *d, const model_config *c) {
+    const capabilities *caps = device_capabilities(d);
+    parameter_layout *l = parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
+    if (l)
+        model_kind_find(c->kind)->parameters(c, l);
+    return l;
+}
+
+const char *class_name(const json_t *names, uint32_t k, char number[16]) {
+    const char *name = json_string_value(json_array_get(names, k));
+    if (name)
+        return name;
+    snprintf(number, 16, "%u", k);
+    return number;
+}
+
+static igvk_status read_class_names(const weights_file *w, const char *path, loaded_model *m) {
+    const char *text = weights_metadata(w, "igvk.classes");
+    m->class_names = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : json_array();
+    if (!json_is_array(m->class_names))
+        return fail(IGVK_ERROR_INVALID, "%s: metadata 'igvk.classes' is not a list", path);
+    return IGVK_OK;
+}
+
+static igvk_status refuse_too_large(device *d, const loaded_model *m) {
+    uint64_t need = parameter_memory_bytes(m->layout), available = device_memory_free(d);
+    char a[32], b[32];
+    if (available && need > available)
+        return fail(IGVK_ERROR_DEVICE_MEMORY, "%s: its weights need %s of device memory, %s are free", m->path, format_bytes(a, need),
+                    format_bytes(b, available));
+    return IGVK_OK;
+}
+
+static igvk_status read_weights(weights_file *w, loaded_model *m) {
+    igvk_status status = IGVK_OK;
+    float *values = NULL;
+    for (size_t i = 0; i < parameter_count(m->layout); i++) {
+        uint64_t bytes = shape_elements(parameter_at(m->layout, i)->shape) * sizeof *values;
+        free(values);
+        values = malloc(bytes + 1);
+        if (!values) {
+            status = fail_memory(parameter_at(m->layout, i)->name, bytes);
+            goto done;
+        }
+        TRY(weights_read(w, m->layout, i, values));
+        TRY(parameter_memory_write(m->store, m->layout, SET_LOADED, i, values));
+    }
+done:
+    free(values);
+    return status;
+}
+
+igvk_status loaded_model_open(device *d, const char *path, const char *set, loaded_model *out) {
+    igvk_status status = IGVK_OK;
+    weights_file *w = NULL;
+    memset(out, 0, sizeof *out);
+    TRY(model_file_of(path, &out->path));
+    TRY(weights_open(out->path, set, &w));
+    out->config = *weights_config(w);
+    TRY(read_class_names(w, out->path, out));
+    out->layout = layout_for(d, &out->config);
+    TRY(out->layout ? parameter_layout_check(out->layout) : fail_memory("the parameter layout", 0));
+    TRY(weights_check(w, out->layout));
+    TRY(refuse_too_large(d, out));
+    TRY(store_create(d, &out->store));
+    TRY(parameter_memory_add(out->store, out->layout, SET_LOADED));
+    TRY(read_weights(w, out));
+done:
+    weights_close(&w);
+    if (status != IGVK_OK)
+        loaded_model_close(out);
+    return status;
+}
+
+void loaded_model_close(loaded_model *m) {
+    store_destroy(&m->store);
+    parameter_layout_destroy(&m->layout);
+    json_decref(m->class_names);
+    free(m->path);
+    memset(m, 0, sizeof *m);
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// A model on a device: configuration, class names and one set of weights in a store.
+#ifndef IGVK_API_LOADED_MODEL_H
+#define IGVK_API_LOADED_MODEL_H
+
+#include "models/model.h"
+#include "vulkan/store.h"
+
+#include <jansson.h>
+
+typedef struct loaded_model {
+    model_config config;
+    json_t *class_names; // list of texts, may be empty; null names: numbers are used
+    parameter_layout *layout;
+    store *store;        // the weights are the set SET_LOADED
+    char *path;          // the file they came from
+} loaded_model;
+#define SET_LOADED "ema"
+
+// `path`: a checkpoint, an exported file or a run folder (its newest checkpoint); `set`: "ema" or "model".
+igvk_status loaded_model_open(device *d, const char *path, const char *set, loaded_model *out);
+void loaded_model_close(loaded_model *m);
+// The file that `path` means (a run folder's newest checkpoint), malloc'd.
+igvk_status model_file_of(const char *path, char **file);
+parameter_layout *layout_for(const device *d, const model_config *c); // null where memory is out
+// Class k's name; its number, written into `number`, where it has none.
+const char *class_name(const json_t *names, uint32_t k, char number[16]);
+
+#endif
