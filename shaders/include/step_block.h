@@ -24,7 +24,7 @@
 #define STEP_COMMIT 16          /* 1: the solver's result becomes the state; 0: only the next model input */
 #define STEP_LEARNING_RATE 20
 #define STEP_BETA1 21
-#define STEP_BETA2 22
+#define STEP_BETA2 22           /* 1 - beta computed in f64: STEP_RATE1, STEP_RATE2 */
 #define STEP_EPSILON 23
 #define STEP_WEIGHT_DECAY 24
 #define STEP_BIAS1 25           /* learning rate / (1 - beta1^k) */
@@ -33,6 +33,8 @@
 #define STEP_EMA_DECAY 28       /* d; and 1 - d computed in f64: */
 #define STEP_EMA_RATE 29
 #define STEP_LOSS_SCALE 30      /* 1 / micro-batches: weight of this micro-batch's mean in the loss */
+#define STEP_RATE1 31
+#define STEP_RATE2 32
 
 /* words of a metrics block */
 #define METRIC_LOSS 0           /* final + weight * auxiliary, this micro-batch's mean */

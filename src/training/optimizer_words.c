@@ -28,6 +28,8 @@ void optimizer_words(const optimizer_settings *o, uint64_t step, uint32_t *words
     put(words, STEP_LEARNING_RATE, rate);
     put(words, STEP_BETA1, o->beta1);
     put(words, STEP_BETA2, o->beta2);
+    put(words, STEP_RATE1, 1 - o->beta1);
+    put(words, STEP_RATE2, 1 - o->beta2);
     put(words, STEP_EPSILON, o->epsilon);
     put(words, STEP_WEIGHT_DECAY, o->weight_decay);
     put(words, STEP_BIAS1, rate / (1 - pow(o->beta1, k)));
