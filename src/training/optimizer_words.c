@@ -34,7 +34,7 @@ void optimizer_words(const optimizer_settings *o, uint64_t step, uint32_t *words
     put(words, STEP_WEIGHT_DECAY, o->weight_decay);
     put(words, STEP_BIAS1, rate / (1 - pow(o->beta1, k)));
     put(words, STEP_BIAS2, 1 / sqrt(1 - pow(o->beta2, k)));
-    put(words, STEP_MAX_NORM, o->clip);
+    put(words, STEP_MAX_NORM, o->clip > 0 ? o->clip : 1e30); // 0: any
     put(words, STEP_EMA_DECAY, decay);
     put(words, STEP_EMA_RATE, 1 - decay);
 }

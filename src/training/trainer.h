@@ -9,7 +9,7 @@
 
 typedef struct optimizer_settings {
     double learning_rate, beta1, beta2, epsilon, weight_decay;
-    double clip;      // largest global norm
+    double clip;      // largest global norm; 0: any
     uint64_t warmup;  // steps of linear rise; then constant
     double ema_decay;
     bool ema_warmup;  // decay min(ema_decay, (1 + k) / (10 + k)) at update k = 0, 1, ...

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+// igvk_train: options to a run folder and the training loop.
+#define _DEFAULT_SOURCE
+#include "api/loaded_model.h"
+#include "api/options.h"
+#include "api/sheet_job.h"
+#include "api/train_config.h"
+#include "core/file.h"
+#include "training/loop.h"
+#include "training/run_folder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SHEET_CLASSES 10 // columns of a sample sheet, at most
+#define SHEET_SEED 0
+
+typedef struct training_job {
+    igvk_train_options o; // resolved: absolute paths
+    const igvk_events *events;
+    const char *run;
+    device *device;
+    dataset *data;
+    json_t *class_names;
+    char *config_json, *names_json, *resume_from;
+    loop_options loop;
+} training_job;
+
+// ---- resolving -------------------------------------------------------------------------------------
+
+static igvk_status make_absolute(char path[IGVK_TEXT]) {
+    char *full = path[0] ? realpath(path, NULL) : NULL;
+    if (full && strlen(full) < IGVK_TEXT)
+        strcpy(path, full);
+    free(full);
+    return IGVK_OK; // a path that does not resolve is refused where it is opened
+}
+
+static igvk_status check_new_run(const char *run) {
+    char **names = NULL;
+    size_t count = 0;
+    if (!run[0])
+        return fail(IGVK_ERROR_INVALID, "--out: name the run folder to make, or --resume RUN to go on");
+    if (!path_exists(run))
+        return IGVK_OK;
+    igvk_status status = folder_list(run, &names, &count);
+    folder_list_free(&names, count);
+    if (status == IGVK_OK && count)
+        status = fail(IGVK_ERROR_INVALID, "%s: exists and is not empty: name another --out, or --resume %s to go on", run, run);
+    return status;
+}
+
+static igvk_status resolve(training_job *j, const igvk_train_options *o) {
+    igvk_status status = IGVK_OK;
+    j->o = *o;
+    TRY(options_check(igvk_train_option_list(), o));
+    if (!o->data[0])
+        THROW(IGVK_ERROR_INVALID, "--data: name a dataset folder (igvk data makes one)");
+    TRY(make_absolute(j->o.data));
+    if (o->resume[0]) {
+        TRY(train_check_resumed(o));
+        TRY(run_newest_checkpoint(o->resume, &j->resume_from));
+        j->run = j->o.resume;
+    } else {
+        TRY(check_new_run(o->out));
+        j->run = j->o.out;
+    }
+    if (j->o.micro_batch && j->o.batch % j->o.micro_batch)
+        THROW(IGVK_ERROR_INVALID, "--micro-batch %llu does not divide --batch %llu", (unsigned long long)j->o.micro_batch,
+              (unsigned long long)j->o.batch);
+    if (!(o->guided_low <= o->guided_high))
+        THROW(IGVK_ERROR_INVALID, "--guided-low %g is above --guided-high %g", o->guided_low, o->guided_high);
+done:
+    return status;
+}
+
+static igvk_status name_classes(training_job *j, const dataset_info *info) {
+    j->class_names = json_array();
+    for (uint32_t k = 0; k < info->classes; k++)
+        if (json_array_append_new(j->class_names, json_string(info->class_names[k])) != 0)
+            return fail_memory("class names", info->classes);
+    j->names_json = json_dumps(j->class_names, JSON_COMPACT);
+    return j->names_json ? IGVK_OK : fail_memory("class names", info->classes);
+}
+
+static void fill_trainer_options(const training_job *j, trainer_options *t) {
+    const igvk_train_options *o = &j->o;
+    t->device = j->device;
+    t->objective = (training_objective){.auxiliary_weight = o->auxiliary_weight, .guided_target = o->guided_target,
+                                        .guided_low = o->guided_low, .guided_high = o->guided_high};
+    t->optimizer = (optimizer_settings){.learning_rate = o->learning_rate, .beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon,
+                                        .weight_decay = o->weight_decay, .clip = o->clip, .warmup = o->warmup, .ema_decay = o->ema,
+                                        .ema_warmup = o->ema_warmup};
+    t->times = o->times ? TIME_LOGNORMAL : TIME_UNIFORM;
+    t->label_dropout = t->model.classes ? o->label_dropout : 0;
+    t->batch = (uint32_t)o->batch;
+    t->micro_batch = (uint32_t)o->micro_batch;
+    t->seed = o->seed;
+}
+
+// ---- sample sheets ---------------------------------------------------------------------------------
+
+static igvk_status draw_sheet(void *user, trainer *t, uint64_t step, const char *path) {
+    training_job *j = user;
+    const model_config *c = &j->loop.trainer.model;
+    igvk_status status = IGVK_OK;
+    image_request requests[SHEET_CLASSES];
+    char title[128];
+    parameter_set set = {.layout = trainer_layout(t), .arena_name = SET_EMA, .role = ROLE_PARAMETER};
+    uint32_t count = c->classes && c->classes < SHEET_CLASSES ? c->classes : SHEET_CLASSES;
+    for (uint32_t i = 0; i < count; i++)
+        requests[i] = (image_request){.label = c->classes ? (uint32_t)((uint64_t)i * c->classes / count) : 0, .seed = SHEET_SEED + i};
+    snprintf(title, sizeof title, "step %llu, EMA, Heun %llu steps", (unsigned long long)step, (unsigned long long)j->o.sheet_steps);
+    sheet_job job = {.device = j->device, .store = trainer_store(t), .config = c, .parameters = &set, .class_names = j->class_names,
+                     .requests = requests, .request_count = count, .title = title, .path = path,
+                     .method = {.solver = SOLVER_HEUN, .steps = (uint32_t)j->o.sheet_steps, .path = c->path,
+                                .ig = {j->o.sheet_ig_scale, 0, 1}, .cfg = {j->o.sheet_cfg_scale, 0, 1}}};
+    TRY(sheet_job_rows(&job, c->null_class ? "none,cfg,ig,ig+cfg" : "none,ig"));
+    TRY(sheet_job_draw(&job, NULL));
+done:
+    return status;
+}
+
+// ---- running ---------------------------------------------------------------------------------------
+
+static igvk_status make_run_folder(training_job *j) {
+    igvk_status status = IGVK_OK;
+    char *samples = path_join(j->run, "samples"), *config = run_config_path(j->run);
+    if (!samples || !config) {
+        status = fail_memory("a path", 0);
+        goto done;
+    }
+    TRY(folder_create(samples));
+    if (!j->resume_from)
+        TRY(file_write_atomic(config, j->config_json, strlen(j->config_json)));
+done:
+    free(samples);
+    free(config);
+    return status;
+}
+
+static igvk_status prepare(training_job *j) {
+    igvk_status status = IGVK_OK;
+    const igvk_train_options *o = &j->o;
+    loop_options *l = &j->loop;
+    TRY(dataset_open(o->data, &j->data));
+    const dataset_info *info = dataset_describe(j->data);
+    TRY(train_model_config(o, info->channels, info->height, info->width, info->classes, &l->trainer.model));
+    TRY(name_classes(j, info));
+    TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &j->device));
+    fill_trainer_options(j, &l->trainer);
+    j->config_json = train_config_json(o, &l->trainer.model);
+    if (!j->config_json) {
+        status = fail_memory("the configuration", 0);
+        goto done;
+    }
+    TRY(make_run_folder(j));
+    l->data = j->data;
+    l->run = j->run;
+    l->resume_from = j->resume_from;
+    l->texts = (checkpoint_texts){.options = j->config_json, .class_names = j->names_json};
+    l->steps = o->steps;
+    l->time = o->time;
+    l->validate_every = o->validate_every;
+    l->sheet_every = o->sheet_every;
+    l->save_every = o->save_every;
+    l->keep = o->keep;
+    l->log_every = o->log_every;
+    l->save_interval = o->save_interval;
+    l->events = j->events;
+    l->sheet = info->channels == 1 || info->channels == 3 ? draw_sheet : NULL;
+    l->sheet_user = j;
+done:
+    return status;
+}
+
+igvk_status igvk_train(const igvk_train_options *o, const igvk_events *events) {
+    igvk_status status = IGVK_OK;
+    training_job *j = calloc(1, sizeof *j);
+    if (!j)
+        return fail_memory("a run", sizeof *j);
+    j->events = events;
+    TRY(resolve(j, o));
+    TRY(prepare(j));
+    TRY(training_loop(&j->loop));
+done:
+    device_close(&j->device);
+    dataset_close(&j->data);
+    json_decref(j->class_names);
+    free(j->config_json);
+    free(j->names_json);
+    free(j->resume_from);
+    free(j);
+    return status;
+}
