@@ -176,25 +176,78 @@ bool igvk_option_get(const igvk_option *option, const void *options, char *out, 
     return fits;
 }
 
-// ---- checking ---------------------------------------------------------------------------------------------
+// ---- one field alone --------------------------------------------------------------------------------------
+
+// Any option's field, apart from its struct: `option` at offset 0 of it.
+typedef union field_value {
+    bool flag;
+    uint64_t integer;
+    double number;
+    uint32_t choice;
+    option_text text;
+} field_value;
+
+static igvk_status set_alone(const igvk_option *option, field_value *value, const char *text) {
+    igvk_option alone = *option;
+    alone.offset = 0;
+    return set_field(&alone, value, text);
+}
+
+static bool is_standard(const igvk_option *option, const char *text) {
+    field_value value = {0};
+    text_buffer standard = {0};
+    igvk_option alone = *option;
+    alone.offset = 0;
+    bool same = set_alone(option, &value, option->standard) == IGVK_OK;
+    append_field(&standard, &alone, &value);
+    same = same && standard.text && strcmp(standard.text, text) == 0;
+    text_free(&standard);
+    return same;
+}
+
+// As a shell reads it back.
+static void append_quoted(text_buffer *out, const char *text) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
+    if (*text && text[strspn(text, plain)] == 0) {
+        text_append(out, "%s", text);
+        return;
+    }
+    text_append(out, "'");
+    for (; *text; text++)
+        if (*text == '\'')
+            text_append(out, "'\\''");
+        else
+            text_append_bytes(out, text, 1);
+    text_append(out, "'");
+}
+
+char *options_command_line(const char *command, const igvk_option_list *list, const void *options) {
+    text_buffer line = {0};
+    text_append(&line, "igvk %s", command);
+    for (size_t i = 0; i < list->count; i++) {
+        const igvk_option *option = &list->options[i];
+        text_buffer value = {0};
+        append_field(&value, option, options);
+        if (value.text && !is_standard(option, value.text)) {
+            text_append(&line, " --%s", option->name);
+            if (option->kind != IGVK_OPTION_FLAG) {
+                text_append(&line, " ");
+                append_quoted(&line, value.text);
+            }
+        }
+        text_free(&value);
+    }
+    return line.text;
+}
 
 igvk_status options_check(const igvk_option_list *list, const void *options) {
     igvk_status status = IGVK_OK;
     for (size_t i = 0; i < list->count && status == IGVK_OK; i++) {
-        const igvk_option *option = &list->options[i];
+        field_value value;
         text_buffer text = {0};
-        append_field(&text, option, options);
-        // Into a scratch field, at its offset less its offset.
-        union {
-            uint64_t integer;
-            double number;
-            uint32_t choice;
-            bool flag;
-            option_text text;
-        } scratch;
-        igvk_option there = *option;
-        there.offset = 0;
-        status = text.text ? set_field(&there, &scratch, text.text) : fail_memory("a copy of the options", IGVK_TEXT);
+        append_field(&text, &list->options[i], options);
+        status = text.text ? set_alone(&list->options[i], &value, text.text)
+                           : fail_memory("a copy of the options", IGVK_TEXT);
         text_free(&text);
     }
     return status;

@@ -41,5 +41,8 @@ void options_default(const igvk_option_list *list, void *options);
 // What igvk_option_set would refuse is refused here of a struct that a caller filled by hand, which may hold
 // anything: numbers out of range or not finite, choices that do not exist, texts without end.
 igvk_status options_check(const igvk_option_list *list, const void *options);
+// "igvk COMMAND --flag value ..." with every option that is not at its default, for people and to run again.
+// malloc'd; null where memory is out.
+char *options_command_line(const char *command, const igvk_option_list *list, const void *options);
 
 #endif

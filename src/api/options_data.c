@@ -8,7 +8,7 @@
 #define OPTIONS igvk_glyph_options
 static const igvk_option glyph_table[] = {
     {"out", "DIR", OPTION_PATH(out), "Dataset", "folder to make"},
-    {"held-out", "SHARE", OPTION_NUMBER(held_out, 0, 0.5, "0.05"), "Dataset", "of the images, for validation"},
+    {"held-out", "SHARE", OPTION_NUMBER(held_out, 0, 0.9, "0.05"), "Dataset", "of the images, for validation"},
 
     {"characters", "LIST", OPTION_TEXT(characters, "A-Z"), "Glyphs",
      "A-Z, 0-9, A-Za-z0-9, or the characters; one class each"},
@@ -33,7 +33,7 @@ static const igvk_option image_table[] = {
     {"channels", "N", OPTION_INTEGER(channels, 1, 3, "3"), "Images", "1: grey, 3: colour"},
 
     {"out", "DIR", OPTION_PATH(out), "Dataset", "folder to make"},
-    {"held-out", "SHARE", OPTION_NUMBER(held_out, 0, 0.5, "0.05"), "Dataset", "of the images, for validation"},
+    {"held-out", "SHARE", OPTION_NUMBER(held_out, 0, 0.9, "0.05"), "Dataset", "of the images, for validation"},
     {"flips", NULL, OPTION_FLAG(flips), "Dataset", "training may mirror images left to right"},
 };
 static const igvk_option_list image_list = OPTION_LIST(image_table);
