@@ -1,0 +1,39 @@
+#version 450
+// SPDX-License-Identifier: MIT
+// Internal Guidance, u = f + (w - 1) (f - i), on either half of the labels, then classifier-free guidance,
+// u_null + c (u - u_null). Scales from the step block; a scale of 1 gives f or u exactly. What is absent is bound
+// to the final output.
+// scalars: count
+#include "tensor.glsl"
+
+layout(constant_id = 1) const uint HAS_INTERMEDIATE = 1;
+layout(constant_id = 2) const uint HAS_NULL = 1;
+
+TENSOR_READ(0, u32, steps)
+TENSOR_READ(1, f32, final_output)
+TENSOR_READ(2, f32, intermediate)
+TENSOR_READ(3, f32, null_final)
+TENSOR_READ(4, f32, null_intermediate)
+TENSOR_WRITE(5, f32, y)
+
+#include "steps.glsl"
+
+float internal_guidance(float f, float i) {
+    float w = STEP_F32(STEP_IG_SCALE);
+    return w == 1.0 ? f : f + (w - 1.0) * (f - i);
+}
+
+void element(uint i) {
+    float u = LOAD(f32, final_output, i);
+    if (HAS_INTERMEDIATE != 0)
+        u = internal_guidance(u, LOAD(f32, intermediate, i));
+    if (HAS_NULL != 0) {
+        float u_null = LOAD(f32, null_final, i);
+        if (HAS_INTERMEDIATE != 0)
+            u_null = internal_guidance(u_null, LOAD(f32, null_intermediate, i));
+        float c = STEP_F32(STEP_CFG_SCALE);
+        u = c == 1.0 ? u : u_null + c * (u - u_null);
+    }
+    STORE(f32, y, i, u);
+}
+#include "elements.glsl"

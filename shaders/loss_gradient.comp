@@ -1,0 +1,19 @@
+#version 450
+// SPDX-License-Identifier: MIT
+// dy [1] -> dfinal [N] = STEP_LOSS_SCALE dy / N, dauxiliary [N] = weight times that.
+// scalars: N, weight, 1 / N
+#include "tensor.glsl"
+
+TENSOR_READ(0, u32, steps)
+TENSOR_READ(1, f32, dy)
+TENSOR_WRITE(2, f32, dfinal)
+TENSOR_WRITE(3, f32, dauxiliary)
+
+#include "steps.glsl"
+
+void element(uint i) {
+    float each = STEP_F32(STEP_LOSS_SCALE) * LOAD(f32, dy, 0) * SCALAR_F32(2);
+    STORE(f32, dfinal, i, each);
+    STORE(f32, dauxiliary, i, SCALAR_F32(1) * each);
+}
+#include "elements.glsl"

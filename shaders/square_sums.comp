@@ -1,0 +1,43 @@
+#version 450
+// SPDX-License-Identifier: MIT
+// Sums of squares, of a tensor or of a difference, as pairs (high, low). A row of E elements gives P partial sums:
+// the j-th of elements j, j + P, j + 2 P, ..., so neighbours read neighbours and the order is fixed. What is
+// squared is rounded once; the sum is exact to about 2^-40.
+// variants: squares=-DDIFFERENCE=0; squared_error=-DDIFFERENCE=1
+// scalars: rows P, P, E
+#include "tensor.glsl"
+#include "math.glsl"
+
+#if DIFFERENCE
+TENSOR_READ(0, f32, prediction)
+TENSOR_READ(1, f32, target)
+TENSOR_WRITE(2, f32, sums)
+#define VALUE(i) (LOAD(f32, prediction, i) - LOAD(f32, target, i))
+#else
+TENSOR_READ(0, f32, x)
+TENSOR_WRITE(1, f32, sums)
+#define VALUE(i) LOAD(f32, x, i)
+#endif
+
+void main() {
+    uint i = linear_invocation();
+    if (i >= SCALAR(0))
+        return;
+    uint parts = SCALAR(1), elements = SCALAR(2);
+    uint row = i / parts;
+    uint j = i - row * parts;
+    uint first = row * elements;
+    vec2 sum = vec2(0.0);
+    if (j < elements) {
+        do {
+            float v = VALUE(first + j);
+            precise float square = v * v;
+            vec2 s = two_sum(sum.x, square);
+            precise float low = sum.y + s.y;
+            sum = vec2(s.x, low);
+            j += parts;
+        } while (j < elements);
+    }
+    STORE(f32, sums, 2 * i, sum.x);
+    STORE(f32, sums, 2 * i + 1, sum.y);
+}

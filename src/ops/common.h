@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// What the operators of this folder share: checks of inputs for shape rules, and dispatches of the simple kinds.
+#ifndef IGVK_OPS_COMMON_H
+#define IGVK_OPS_COMMON_H
+
+#include "graph/operator.h"
+
+// ---- shape rules: each refuses with one line that names the operator, the input and both sides ------------
+
+// Input i is there and of that type.
+igvk_status check_input(const graph *g, const node *n, uint32_t i, const char *name, storage_type type);
+// Likewise, and of that shape.
+igvk_status check_shape(const graph *g, const node *n, uint32_t i, const char *name, storage_type type,
+                        tensor_shape wanted);
+// Input i is the tensor of step blocks, or of metrics.
+igvk_status check_steps(const graph *g, const node *n, uint32_t i);
+igvk_status check_metrics(const graph *g, const node *n, uint32_t i);
+void add_output(output_shapes *out, storage_type type, tensor_shape shape);
+
+static inline tensor_shape input_shape(const graph *g, const node *n, uint32_t i) { return shape_of(g, n->inputs[i]); }
+// Elements of one sample: all but the first dimension.
+uint64_t sample_elements(tensor_shape s);
+
+// ---- lowering ----------------------------------------------------------------------------------------
+
+// A dispatch of `invocations`, one for each item: the kernel's linear_invocation().
+dispatch dispatch_invocations(const lowering *l, const char *shader, uint64_t invocations);
+// A dispatch of a kernel that ends with elements.glsl; the count is its first push word.
+dispatch dispatch_elements(const lowering *l, const char *shader, uint64_t count);
+// Counts reach shaders as 32-bit words with room for a workgroup beyond the end; refuses more.
+igvk_status check_count(const char *what, uint64_t elements);
+
+// Every input and output once, and `flops` for each element of the first output.
+node_cost elementwise_cost(const graph *g, const node *n, double flops);
+node_cost copy_cost(const graph *g, const node *n); // likewise, no flops
+
+#endif

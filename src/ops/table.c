@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// All operators, in the order of ops.h.
+#include "ops/ops.h"
+
+#include <string.h>
+
+#define OPERATORS(X)                                                                                                   \
+    X(linear)                                                                                                          \
+    X(linear_input_gradient)                                                                                           \
+    X(linear_weight_gradient)                                                                                          \
+    X(column_sum)                                                                                                      \
+    X(attention)                                                                                                       \
+    X(attention_gradient)                                                                                              \
+    X(qk_norm)                                                                                                         \
+    X(qk_norm_gradient)                                                                                                \
+    X(layer_norm_modulate)                                                                                             \
+    X(layer_norm_modulate_gradient)                                                                                    \
+    X(patchify)                                                                                                        \
+    X(unpatchify)                                                                                                      \
+    X(timestep_features)                                                                                               \
+    X(embedding)                                                                                                       \
+    X(embedding_gradient)                                                                                              \
+    X(add)                                                                                                             \
+    X(activation)                                                                                                      \
+    X(activation_gradient)                                                                                             \
+    X(fill)                                                                                                            \
+    X(split_columns)                                                                                                   \
+    X(join_columns)                                                                                                    \
+    X(repeat)                                                                                                          \
+    X(gate_gradient)                                                                                                   \
+    X(philox)                                                                                                          \
+    X(random_of_words)                                                                                                 \
+    X(normal)                                                                                                          \
+    X(sample_times)                                                                                                    \
+    X(times_of_normals)                                                                                                \
+    X(drop_labels)                                                                                                     \
+    X(ring_read)                                                                                                       \
+    X(interpolant)                                                                                                     \
+    X(guided_target)                                                                                                   \
+    X(squared_error)                                                                                                   \
+    X(squared_error_gradient)                                                                                          \
+    X(loss)                                                                                                            \
+    X(loss_gradient)                                                                                                   \
+    X(write_losses)                                                                                                    \
+    X(squares)                                                                                                         \
+    X(gradient_norm)                                                                                                   \
+    X(adamw_ema)                                                                                                       \
+    X(advance)                                                                                                         \
+    X(fill_time)                                                                                                       \
+    X(guidance)                                                                                                        \
+    X(score)                                                                                                           \
+    X(solver)
+
+#define DECLARE(name) extern const operator name##_operator;
+OPERATORS(DECLARE)
+
+#define ENTRY(name) &name##_operator,
+const operator *const operator_table[] = {OPERATORS(ENTRY)};
+const size_t operator_count = sizeof operator_table / sizeof *operator_table;
+
+const operator *operator_find(const char *name) {
+    for (size_t i = 0; i < operator_count; i++)
+        if (strcmp(operator_table[i]->name, name) == 0)
+            return operator_table[i];
+    return NULL;
+}
