@@ -11,6 +11,11 @@ if(GLSLC)
 else()
   set(shader_compiler ${GLSLANG_VALIDATOR} -V -S comp --quiet --target-env vulkan1.2)
 endif()
+# For `igvk info`.
+list(GET shader_compiler 0 shader_compiler_program)
+execute_process(COMMAND ${shader_compiler_program} --version OUTPUT_VARIABLE shader_compiler_version
+                OUTPUT_STRIP_TRAILING_WHITESPACE)
+string(REGEX REPLACE "\n.*" "" shader_compiler_version "${shader_compiler_version}")
 if(IGVK_BREAK)
   list(APPEND shader_compiler -DIGVK_BREAK_${IGVK_BREAK}=1)
 endif()

@@ -36,6 +36,8 @@ typedef struct device_facts {
 // All physical devices, usable or not, best first (discrete, integrated, virtual, CPU; index is Vulkan's own
 // order). malloc'd. Fails with one line where there is no loader, no driver or no device at all.
 igvk_status device_list(device_facts **facts, size_t *count);
+// Which of such a list would be opened for `select` (as device_options.select): its place in the list.
+igvk_status device_choose(const device_facts *facts, size_t count, const char *select, size_t *chosen);
 
 typedef struct device_options {
     const char *select;     // index or part of the name (case-insensitive); null: IGVK_DEVICE, else the best

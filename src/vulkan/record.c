@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+// Dispatches to command buffers: barriers, bindings, and cuts that keep each submission short.
+#include "vulkan/program_internal.h"
+
+#include "core/memory.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+// How fast a dispatch goes at worst, in order of magnitude: only to keep submissions away from a watchdog.
+typedef struct device_rate {
+    const char *kind;
+    double flops, bytes;  // per millisecond
+    double max_submit_ms; // 0: nothing watches
+} device_rate;
+static const device_rate rates[] = {
+    {"discrete", 5e8, 5e7, 200}, {"integrated", 5e7, 1e7, 200}, {"virtual", 5e7, 1e7, 200}, {"cpu", 1e7, 2e6, 0},
+    {"other", 5e7, 1e7, 200},
+};
+
+typedef struct recorder {
+    program *program;
+    device *device;
+    VkCommandBuffer commands;
+    device_rate rate;
+    double spent_ms; // of the part being recorded
+} recorder;
+
+static device_rate rate_of(const device *d, const program_options *o) {
+    device_rate rate = rates[0];
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+        if (!strcmp(rates[i].kind, d->physical.facts.kind))
+            rate = rates[i];
+    if (o && o->max_submit_ms > 0)
+        rate.max_submit_ms = o->max_submit_ms;
+    return rate;
+}
+
+// ---- parts -----------------------------------------------------------------------------------------------
+
+static igvk_status begin_part(recorder *r) {
+    igvk_status status = IGVK_OK;
+    program *p = r->program;
+    if (!ARRAY_RESERVE(p->parts, p->part_capacity, p->part_count + 1)) {
+        status = fail_memory("a program", (p->part_count + 1) * sizeof *p->parts);
+        goto done;
+    }
+    TRY(command_buffer_begin(r->device, true, &r->commands));
+    p->parts[p->part_count++] = r->commands;
+    r->spent_ms = 0;
+done:
+    return status;
+}
+
+static igvk_status next_part(recorder *r) {
+    igvk_status status = command_buffer_end(r->device, r->commands);
+    return status == IGVK_OK ? begin_part(r) : status;
+}
+
+static void barrier(recorder *r, VkPipelineStageFlags from, VkAccessFlags written, VkPipelineStageFlags to, VkAccessFlags seen) {
+    VkMemoryBarrier b = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = written, .dstAccessMask = seen};
+    r->device->vk.vkCmdPipelineBarrier(r->commands, from, to, 0, 1, &b, 0, NULL, 0, NULL);
+}
+
+// Against the previous run, of this program or of another that shares its memory, and copies before it.
+static void barrier_at_start(recorder *r) {
+    barrier(r, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+}
+
+static void barrier_between(recorder *r) {
+    barrier(r, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+}
+
+// For the host, which reads rings and kept tensors once the run's fence is signalled.
+static void barrier_at_end(recorder *r) {
+    barrier(r, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+            VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
+}
+
+// ---- bindings --------------------------------------------------------------------------------------------
+
+static location argument_location(const recorder *r, const dispatch *x, uint32_t slot) {
+    tensor_id t = x->arguments[slot].tensor;
+    if (tensor_is(t) && t.i < r->program->location_count)
+        return r->program->locations[t.i];
+    const device_buffer *absent = &r->device->absent;
+    return (location){.buffer = absent, .bytes = absent->bytes};
+}
+
+static igvk_status check_location(const recorder *r, const dispatch *x, uint32_t slot, const location *l) {
+    const device *d = r->device;
+    uint64_t alignment = d->physical.limits.minStorageBufferOffsetAlignment;
+    if (!l->buffer)
+        return fail(IGVK_ERROR_INTERNAL, "shader '%s': argument %u has no memory", x->shader, slot);
+    if (l->bytes > device_capabilities(d)->max_binding)
+        return fail(IGVK_ERROR_INTERNAL, "shader '%s': argument %u has %" PRIu64 " bytes and %s binds at most %" PRIu64, x->shader,
+                    slot, l->bytes, d->physical.facts.name, device_capabilities(d)->max_binding);
+    if (!device_has(d, OPTIONAL_ADDRESS) && l->offset % alignment)
+        return fail(IGVK_ERROR_INTERNAL, "shader '%s': argument %u starts at byte %" PRIu64 ", no multiple of %" PRIu64
+                                         " as %s needs", x->shader, slot, l->offset, alignment, d->physical.facts.name);
+    return IGVK_OK;
+}
+
+// One set per dispatch: written once, exact ranges, so that validation layers see every bound.
+static igvk_status bind_set(recorder *r, const dispatch *x, const location *locations) {
+    igvk_status status = IGVK_OK;
+    device *d = r->device;
+    VkDescriptorSet set;
+    VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                            .descriptorPool = r->program->sets,
+                                            .descriptorSetCount = 1,
+                                            .pSetLayouts = &d->pipelines.set_layouts[x->argument_count]};
+    TRY_VULKAN(d->vk.vkAllocateDescriptorSets(d->handle, &allocate, &set), "a descriptor set");
+    VkDescriptorBufferInfo buffers[DISPATCH_MAX_ARGUMENTS];
+    VkWriteDescriptorSet writes[DISPATCH_MAX_ARGUMENTS];
+    for (uint32_t i = 0; i < x->argument_count; i++) {
+        buffers[i] = (VkDescriptorBufferInfo){locations[i].buffer->handle, locations[i].offset, locations[i].bytes};
+        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                           .dstSet = set,
+                                           .dstBinding = i,
+                                           .descriptorCount = 1,
+                                           .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                           .pBufferInfo = &buffers[i]};
+    }
+    d->vk.vkUpdateDescriptorSets(d->handle, x->argument_count, writes, 0, NULL);
+    d->vk.vkCmdBindDescriptorSets(r->commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_layout(d, x->argument_count), 0, 1, &set,
+                                  0, NULL);
+done:
+    return status;
+}
+
+// As shaders/include/tensor.glsl lays them out.
+typedef struct push_block {
+    uint32_t scalars[DISPATCH_MAX_SCALARS];
+    uint64_t addresses[DISPATCH_MAX_ARGUMENTS];
+} push_block;
+
+static igvk_status bind_arguments(recorder *r, const dispatch *x) {
+    igvk_status status = IGVK_OK;
+    device *d = r->device;
+    bool address = device_has(d, OPTIONAL_ADDRESS);
+    location locations[DISPATCH_MAX_ARGUMENTS];
+    push_block push = {0};
+    memcpy(push.scalars, x->scalars, x->scalar_count * sizeof *x->scalars);
+    for (uint32_t i = 0; i < x->argument_count; i++) {
+        locations[i] = argument_location(r, x, i);
+        TRY(check_location(r, x, i, &locations[i]));
+        push.addresses[i] = locations[i].buffer->address + locations[i].offset;
+    }
+    if (!address && x->argument_count)
+        TRY(bind_set(r, x, locations));
+    d->vk.vkCmdPushConstants(r->commands, pipeline_layout(d, x->argument_count), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                             address ? sizeof push : sizeof push.scalars, &push);
+done:
+    return status;
+}
+
+// ---- dispatches ------------------------------------------------------------------------------------------
+
+static double estimated_ms(const recorder *r, const dispatch *x) {
+    double compute = x->flops / r->rate.flops, memory = x->bytes / r->rate.bytes;
+    return compute > memory ? compute : memory;
+}
+
+// The slowest axis with more than one workgroup: linear_group() and the kernels' use of x stay as they are.
+static int cut_axis(const dispatch *x) { return x->groups[2] > 1 ? 2 : x->groups[1] > 1 ? 1 : 0; }
+
+// Into how many ranges of workgroups a dispatch is cut so that each stays below the limit.
+static uint32_t piece_count(const recorder *r, const dispatch *x) {
+    double limit = r->rate.max_submit_ms, pieces = limit > 0 ? estimated_ms(r, x) / limit : 1;
+    uint32_t most = x->groups[cut_axis(x)];
+    return pieces <= 1 ? 1 : pieces >= most ? most : (uint32_t)pieces + 1;
+}
+
+static void dispatch_piece(recorder *r, const dispatch *x, uint32_t piece, uint32_t pieces) {
+    int axis = cut_axis(x);
+    uint32_t base[3] = {0}, count[3] = {x->groups[0], x->groups[1], x->groups[2]};
+    base[axis] = (uint32_t)((uint64_t)x->groups[axis] * piece / pieces);
+    count[axis] = (uint32_t)((uint64_t)x->groups[axis] * (piece + 1) / pieces) - base[axis];
+    r->device->vk.vkCmdDispatchBase(r->commands, base[0], base[1], base[2], count[0], count[1], count[2]);
+}
+
+// A part of a submission has its own bindings, so they come again with each piece.
+static igvk_status record_pieces(recorder *r, const dispatch *x) {
+    igvk_status status = IGVK_OK;
+    uint32_t pieces = piece_count(r, x);
+    double piece_ms = estimated_ms(r, x) / pieces;
+    VkPipeline handle;
+    TRY(pipeline_get(r->device, x, pieces > 1, &handle));
+    for (uint32_t i = 0; i < pieces; i++) {
+        if (r->rate.max_submit_ms > 0 && r->spent_ms > 0 && r->spent_ms + piece_ms > r->rate.max_submit_ms)
+            TRY(next_part(r));
+        r->device->vk.vkCmdBindPipeline(r->commands, VK_PIPELINE_BIND_POINT_COMPUTE, handle);
+        TRY(bind_arguments(r, x));
+        if (pieces > 1)
+            dispatch_piece(r, x, i, pieces);
+        else
+            r->device->vk.vkCmdDispatch(r->commands, x->groups[0], x->groups[1], x->groups[2]);
+        r->spent_ms += piece_ms;
+    }
+done:
+    return status;
+}
+
+static igvk_status check_groups(const recorder *r, const dispatch *x) {
+    const capabilities *c = device_capabilities(r->device);
+    for (int i = 0; i < 3; i++)
+        if (!x->groups[i] || x->groups[i] > c->max_groups[i])
+            return fail(IGVK_ERROR_INTERNAL, "shader '%s': %ux%ux%u workgroups; %s takes 1 to %u along axis %d", x->shader,
+                        x->groups[0], x->groups[1], x->groups[2], r->device->physical.facts.name, c->max_groups[i], i);
+    return IGVK_OK;
+}
+
+// Written once all before has passed the kernels' stage.
+static void timestamp(recorder *r, size_t query) {
+    if (r->program->queries)
+        r->device->vk.vkCmdWriteTimestamp(r->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, r->program->queries, (uint32_t)query);
+}
+
+static igvk_status record_dispatch(recorder *r, const dispatch *x, size_t index, bool waits) {
+    igvk_status status = IGVK_OK;
+    TRY(check_groups(r, x));
+    if (waits)
+        barrier_between(r);
+    timestamp(r, 2 * index);
+    TRY(record_pieces(r, x));
+    timestamp(r, 2 * index + 1);
+done:
+    return status;
+}
+
+// ---- pools -----------------------------------------------------------------------------------------------
+
+static igvk_status create_sets(program *p, const dispatch_list *l) {
+    igvk_status status = IGVK_OK;
+    device *d = p->device;
+    VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER};
+    VkDescriptorPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                                         .poolSizeCount = 1,
+                                         .pPoolSizes = &size};
+    for (size_t i = 0; i < l->count; i++) {
+        create.maxSets += l->items[i].argument_count > 0;
+        size.descriptorCount += l->items[i].argument_count;
+    }
+    if (create.maxSets && !device_has(d, OPTIONAL_ADDRESS))
+        TRY_VULKAN(d->vk.vkCreateDescriptorPool(d->handle, &create, NULL, &p->sets), "a descriptor pool");
+done:
+    return status;
+}
+
+static igvk_status create_queries(program *p, const dispatch_list *l) {
+    igvk_status status = IGVK_OK;
+    device *d = p->device;
+    if (!device_has(d, OPTIONAL_TIMESTAMPS))
+        THROW(IGVK_ERROR_INVALID, "%s measures no times on the device, or IGVK_DISABLE switches them off", d->physical.facts.name);
+    VkQueryPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                    .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                                    .queryCount = (uint32_t)(2 * l->count)};
+    TRY_VULKAN(d->vk.vkCreateQueryPool(d->handle, &create, NULL, &p->queries), "timestamps");
+done:
+    return status;
+}
+
+igvk_status record_commands(program *p, const dispatch_list *l, const bool *before, const program_options *o) {
+    igvk_status status = IGVK_OK;
+    device *d = p->device;
+    recorder r = {.program = p, .device = d, .rate = rate_of(d, o)};
+    TRY(create_sets(p, l));
+    if (o && o->timestamps && l->count)
+        TRY(create_queries(p, l));
+    TRY(begin_part(&r));
+    if (p->queries)
+        d->vk.vkCmdResetQueryPool(r.commands, p->queries, 0, (uint32_t)(2 * l->count));
+    barrier_at_start(&r);
+    for (size_t i = 0; i < l->count; i++)
+        TRY(record_dispatch(&r, &l->items[i], i, before[i]));
+    barrier_at_end(&r);
+    TRY(command_buffer_end(d, r.commands));
+done:
+    return status;
+}
