@@ -152,12 +152,14 @@ static igvk_status add_all_shards(dataset *d, uint64_t *digest) {
         TRY(add_shard(d, path, found, digest));
         found += d->shards[d->shard_count - 1].count;
     }
+    if (!d->shard_count)
+        THROW(IGVK_ERROR_INVALID, "%s: dataset.json counts %" PRIu64 " images, it has no shard; make it again",
+              d->folder, d->info.count);
     if (found != d->info.count)
         THROW(IGVK_ERROR_INVALID,
               "%s: dataset.json counts %" PRIu64 " images, shards 0 to %zu hold %s%" PRIu64
               "; a shard is missing or belongs to another dataset",
-              d->folder, d->info.count, d->shard_count ? d->shard_count - 1 : 0,
-              found > d->info.count ? "at least " : "", found);
+              d->folder, d->info.count, d->shard_count - 1, found > d->info.count ? "at least " : "", found);
 done:
     return status;
 }
