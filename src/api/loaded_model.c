@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#define _DEFAULT_SOURCE
 #include "api/loaded_model.h"
 
 #include "core/file.h"

@@ -31,10 +31,13 @@ typedef struct sheet_job {
 igvk_status sheet_job_rows(sheet_job *j, const char *rows);
 // "ig=1,1.4,1.8 cfg=1,1.5": a row for each IG scale, a column group for each CFG scale.
 igvk_status sheet_job_grid(sheet_job *j, const char *grid);
-// Samples row by row and writes the PNG whole. Channels must be 1 or 3.
-igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events);
-// Samples of row r, group k are given to `each` too, where set (the classifier's counts).
+// Samples row by row and writes the PNG whole. Samples of each row and group are also given to `each` (may be null).
 typedef igvk_status (*sheet_cell)(void *user, uint32_t row, uint32_t group, const float *images);
-igvk_status sheet_job_draw_and(sheet_job *j, const igvk_events *events, sheet_cell each, void *user);
+igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events, sheet_cell each, void *user);
+
+// A sheet of images that are there already, in rows of `columns`; each column is labelled with its class where all
+// of it have one.
+igvk_status sheet_plain(const char *path, const model_config *c, const json_t *class_names, const image_request *requests,
+                        uint64_t count, uint32_t columns, const char *title, const float *images);
 
 #endif

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // igvk_train: options to a run folder and the training loop.
-#define _DEFAULT_SOURCE
 #include "api/loaded_model.h"
 #include "api/options.h"
 #include "api/sheet_job.h"
@@ -116,7 +115,7 @@ static igvk_status draw_sheet(void *user, trainer *t, uint64_t step, const char 
                      .method = {.solver = SOLVER_HEUN, .steps = (uint32_t)j->o.sheet_steps, .path = c->path,
                                 .ig = {j->o.sheet_ig_scale, 0, 1}, .cfg = {j->o.sheet_cfg_scale, 0, 1}}};
     TRY(sheet_job_rows(&job, c->null_class ? "none,cfg,ig,ig+cfg" : "none,ig"));
-    TRY(sheet_job_draw(&job, NULL));
+    TRY(sheet_job_draw(&job, NULL, NULL, NULL));
 done:
     return status;
 }

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+// igvk_sample: images from a checkpoint to PNG files, npz and sheets.
+#include "api/loaded_model.h"
+#include "api/nearest_count.h"
+#include "api/options.h"
+#include "api/sample_files.h"
+#include "api/sheet_job.h"
+#include "core/clock.h"
+#include "core/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SHEET_COLUMNS 16 // of a plain sheet, at most
+#define SHEET_IMAGES 4096
+
+typedef struct sampling_job {
+    const igvk_sample_options *o;
+    const igvk_events *events;
+    device *device;
+    loaded_model model;
+    sampling_method method;
+    image_request *requests;
+    uint64_t count;
+    nearest_count *nearest; // null without --against
+    char parameters[512];
+    double start;
+} sampling_job;
+
+static void message(const sampling_job *j, const char *format, ...) PRINTF_LIKE(2, 3);
+static void message(const sampling_job *j, const char *format, ...) {
+    char text[1024];
+    va_list arguments;
+    if (!j->events || !j->events->message)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    j->events->message(j->events->user, text);
+}
+
+// ---- settings --------------------------------------------------------------------------------------
+
+static igvk_status check_options(const igvk_sample_options *o) {
+    bool sheet = o->sheet[0], axes = o->sheet_rows[0] || o->grid[0];
+    igvk_status status = options_check(igvk_sample_option_list(), o);
+    if (status != IGVK_OK)
+        return status;
+    if (!sheet && !o->out[0] && !o->npz[0] && !o->against[0])
+        return fail(IGVK_ERROR_INVALID, "nothing to write: give --out DIR, --npz FILE, --sheet FILE or --against DIR");
+    if (axes && !sheet && !o->against[0])
+        return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid are of a sheet: give --sheet FILE");
+    if (axes && (o->out[0] || o->npz[0]))
+        return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid draw a sheet alone: leave --out and --npz away");
+    if (o->sheet_rows[0] && o->grid[0])
+        return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid exclude each other");
+    if (o->heun && o->mode == 0)
+        return fail(IGVK_ERROR_INVALID, "--heun needs --mode ode");
+    return IGVK_OK;
+}
+
+static igvk_status make_method(sampling_job *j) {
+    const igvk_sample_options *o = j->o;
+    const model_config *c = &j->model.config;
+    j->method = (sampling_method){.solver = o->mode == 0 ? SOLVER_SDE : o->heun ? SOLVER_HEUN : SOLVER_EULER,
+                                  .steps = (uint32_t)o->steps,
+                                  .path = o->path == 0 ? c->path : o->path == 1 ? PATH_LINEAR : PATH_COSINE,
+                                  .ig = {o->ig_scale, o->ig_low, o->ig_high},
+                                  .cfg = {o->cfg_scale, o->cfg_low, o->cfg_high}};
+    if (!c->null_class && (o->cfg_scale > 1 || strstr(o->grid, "cfg")))
+        return fail(IGVK_ERROR_INVALID, "--cfg-scale %g: the model was trained without a no-class label (label dropout 0): use IG alone", o->cfg_scale);
+    return IGVK_OK;
+}
+
+// All that shapes the pictures beside class and seed.
+static void describe(sampling_job *j) {
+    static const char *const solvers[] = {"SDE Euler-Maruyama", "ODE Euler", "ODE Heun"};
+    const sampling_method *m = &j->method;
+    const char *file = strrchr(j->model.path, '/');
+    snprintf(j->parameters, sizeof j->parameters, "model %.120s (%s), %s %u steps, path %s, IG %g on [%g, %g], CFG %g on [%g, %g], igvk %s",
+             file ? file + 1 : j->model.path, j->o->weights ? "model" : "EMA", solvers[m->solver], m->steps,
+             m->path == PATH_COSINE ? "cosine" : "linear", m->ig.scale, m->ig.low, m->ig.high, m->cfg.scale, m->cfg.low, m->cfg.high, IGVK_VERSION);
+}
+
+static parameter_set weights_of(const sampling_job *j) {
+    return (parameter_set){.layout = j->model.layout, .arena_name = SET_LOADED, .role = ROLE_PARAMETER};
+}
+
+// ---- images ----------------------------------------------------------------------------------------
+
+static igvk_status tell(sampling_job *j, uint64_t done, uint64_t total, uint64_t since) {
+    double seconds = clock_seconds() - j->start, rate = seconds > 0 ? (double)(done - since) / seconds : 0;
+    igvk_progress p = {.what = "sample", .done = done, .total = total, .seconds = seconds, .rate = rate,
+                       .seconds_left = rate > 0 ? (double)(total - done) / rate : -1, .device_bytes = device_memory_used(j->device)};
+    if (j->events && j->events->progress)
+        j->events->progress(j->events->user, &p);
+    if (done < total && j->events && j->events->stop && j->events->stop(j->events->user))
+        return fail(IGVK_INTERRUPTED, "stopped after %llu of %llu images", (unsigned long long)done, (unsigned long long)total);
+    return IGVK_OK;
+}
+
+// Columns of the plain sheet: one per class asked for in turn, where that fits.
+static uint32_t plain_columns(const sampling_job *j) {
+    uint64_t k = 1;
+    while (k < j->count && j->requests[k].label != j->requests[0].label)
+        k++;
+    if (k > 1 && k <= 2 * SHEET_COLUMNS)
+        return (uint32_t)k;
+    return j->count < SHEET_COLUMNS ? (uint32_t)j->count : SHEET_COLUMNS;
+}
+
+static igvk_status sample_plain(sampling_job *j, image_batch *batch, sample_files *files, float *kept) {
+    igvk_status status = IGVK_OK;
+    uint64_t elements = model_elements(&j->model.config), first = sample_files_done(files);
+    uint32_t size = image_batch_size(batch);
+    float *images = malloc(size * elements * sizeof *images);
+    if (!images)
+        return fail_memory("a batch of images", size * elements * sizeof *images);
+    if (first)
+        message(j, "%llu images are there already", (unsigned long long)first);
+    for (uint64_t i = first; i < j->count; i += size) {
+        uint32_t n = j->count - i < size ? (uint32_t)(j->count - i) : size;
+        TRY(image_batch_run(batch, j->requests + i, n, images));
+        TRY(sample_files_add(files, n, images));
+        if (kept)
+            memcpy(kept + i * elements, images, n * elements * sizeof *images);
+        TRY(tell(j, i + n, j->count, first));
+    }
+    TRY(sample_files_finish(files));
+done:
+    free(images);
+    return status;
+}
+
+static igvk_status run_plain(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    const igvk_sample_options *o = j->o;
+    const model_config *c = &j->model.config;
+    sample_files *files = NULL;
+    image_batch *batch = NULL;
+    float *kept = NULL;
+    parameter_set set = weights_of(j);
+    bool keep = o->sheet[0] || o->against[0];
+    if (keep && j->count > SHEET_IMAGES)
+        THROW(IGVK_ERROR_INVALID, "--count %llu: a sheet and --against take at most %d images", (unsigned long long)j->count, SHEET_IMAGES);
+    image_batch_options b = {.device = j->device, .store = j->model.store, .config = c, .parameters = &set, .method = &j->method,
+                             .batch = (uint32_t)o->batch, .expected = j->count};
+    TRY(image_batch_create(&b, &batch));
+    TRY(sample_files_create(&(sample_files_options){.folder = o->out, .npz = o->npz, .config = c, .class_names = j->model.class_names,
+                                                    .parameters = j->parameters, .requests = j->requests, .count = j->count}, &files));
+    if (keep && !(kept = calloc(j->count * model_elements(c), sizeof *kept)))
+        THROW(IGVK_ERROR_MEMORY, "out of memory for %llu images", (unsigned long long)j->count);
+    if (kept)
+        TRY(sample_files_read_present(files, kept));
+    TRY(sample_plain(j, batch, files, kept));
+    if (o->sheet[0])
+        TRY(sheet_plain(o->sheet, c, j->model.class_names, j->requests, j->count, plain_columns(j), j->parameters, kept));
+    if (j->nearest)
+        TRY(nearest_count_add(j->nearest, "all", j->requests, j->count, kept));
+done:
+    free(kept);
+    sample_files_destroy(&files);
+    image_batch_destroy(&batch);
+    return status;
+}
+
+// ---- sheets over guidance --------------------------------------------------------------------------
+
+typedef struct cell_counter {
+    sampling_job *job;
+    const sheet_job *sheet;
+} cell_counter;
+
+static igvk_status count_cell(void *user, uint32_t row, uint32_t group, const float *images) {
+    cell_counter *c = user;
+    char label[80];
+    const sheet_axis *g = &c->sheet->groups[group];
+    snprintf(label, sizeof label, "%s%s%s", c->sheet->rows[row].label, g->label[0] ? ", " : "", g->label);
+    return nearest_count_add(c->job->nearest, label, c->job->requests, c->job->count, images);
+}
+
+static igvk_status run_sheet(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    parameter_set set = weights_of(j);
+    if (j->count > SHEET_IMAGES)
+        THROW(IGVK_ERROR_INVALID, "--count %llu: a sheet takes at most %d images a row", (unsigned long long)j->count, SHEET_IMAGES);
+    sheet_job s = {.device = j->device, .store = j->model.store, .config = &j->model.config, .parameters = &set,
+                   .class_names = j->model.class_names, .requests = j->requests, .request_count = (uint32_t)j->count, .method = j->method,
+                   .batch = (uint32_t)j->o->batch, .title = j->parameters, .path = j->o->sheet[0] ? j->o->sheet : NULL};
+    cell_counter counter = {j, &s};
+    TRY(j->o->grid[0] ? sheet_job_grid(&s, j->o->grid) : sheet_job_rows(&s, j->o->sheet_rows));
+    TRY(sheet_job_draw(&s, j->events, j->nearest ? count_cell : NULL, &counter));
+done:
+    return status;
+}
+
+// ---- all -------------------------------------------------------------------------------------------
+
+static igvk_status prepare(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    const igvk_sample_options *o = j->o;
+    TRY(check_options(o));
+    TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &j->device));
+    TRY(loaded_model_open(j->device, o->model, o->weights ? "model" : "ema", &j->model));
+    if (j->model.config.channels != 1 && j->model.config.channels != 3)
+        THROW(IGVK_ERROR_INVALID, "%s: makes latents of %u channels, which need an autoencoder to become pictures", j->model.path,
+              j->model.config.channels);
+    TRY(make_method(j));
+    TRY(class_list_make(o->classes, o->count, o->seed, j->model.config.classes, j->model.class_names, &j->requests, &j->count));
+    describe(j);
+    if (o->against[0])
+        TRY(nearest_count_create(o->against, &j->model.config, j->model.class_names, &j->nearest));
+    j->start = clock_seconds();
+done:
+    return status;
+}
+
+igvk_status igvk_sample(const igvk_sample_options *o, const igvk_events *events) {
+    igvk_status status = IGVK_OK;
+    sampling_job *j = calloc(1, sizeof *j);
+    if (!j)
+        return fail_memory("a job", sizeof *j);
+    j->o = o;
+    j->events = events;
+    TRY(prepare(j));
+    TRY(o->sheet_rows[0] || o->grid[0] ? run_sheet(j) : run_plain(j));
+    nearest_count_tell(j->nearest, events);
+    if (o->sheet[0])
+        message(j, "sheet: %s", o->sheet);
+    if (o->npz[0])
+        message(j, "npz: %s", o->npz);
+    if (o->out[0])
+        message(j, "%llu images in %s", (unsigned long long)j->count, o->out);
+done:
+    nearest_count_destroy(&j->nearest);
+    free(j->requests);
+    loaded_model_close(&j->model);
+    device_close(&j->device);
+    free(j);
+    return status;
+}
