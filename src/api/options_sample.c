@@ -42,6 +42,7 @@ static const igvk_option table[] = {
      "rows of the sheet over the same seeds, of none, cfg, ig, ig+cfg; empty: one row, guided as asked"},
     {"grid", "SCALES", OPTION_TEXT(grid, ""), "Output",
      "the sheet over two scales, such as \"ig=1,1.4,1.8 cfg=1,1.5\""},
+    {"compare", "PATH", OPTION_PATH(compare), "Output", "a second model, drawn below the first in the sheet"},
     {"against", "DIR", OPTION_PATH(against), "Output",
      "dataset: tell how many images' nearest training image is of the class asked for"},
 

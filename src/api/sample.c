@@ -18,7 +18,7 @@ typedef struct sampling_job {
     const igvk_sample_options *o;
     const igvk_events *events;
     device *device;
-    loaded_model model;
+    loaded_model model, compared; // compared: --compare's, else empty
     sampling_method method;
     image_request *requests;
     uint64_t count;
@@ -52,6 +52,8 @@ static igvk_status check_options(const igvk_sample_options *o) {
         return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid are of a sheet: give --sheet FILE");
     if (axes && (o->out[0] || o->npz[0]))
         return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid draw a sheet alone: leave --out and --npz away");
+    if (o->compare[0] && !axes)
+        return fail(IGVK_ERROR_INVALID, "--compare is of a sheet with --sheet-rows or --grid");
     if (o->sheet_rows[0] && o->grid[0])
         return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid exclude each other");
     if (o->heun && o->mode == 0)
@@ -77,13 +79,16 @@ static void describe(sampling_job *j) {
     static const char *const solvers[] = {"SDE Euler-Maruyama", "ODE Euler", "ODE Heun"};
     const sampling_method *m = &j->method;
     const char *file = strrchr(j->model.path, '/');
-    snprintf(j->parameters, sizeof j->parameters, "model %.120s (%s), %s %u steps, path %s, IG %g on [%g, %g], CFG %g on [%g, %g], igvk %s",
-             file ? file + 1 : j->model.path, j->o->weights ? "model" : "EMA", solvers[m->solver], m->steps,
+    const char *slash = strrchr(j->o->compare, '/');
+    const char *other = j->o->compare[0] ? slash ? slash + 1 : j->o->compare : NULL;
+    snprintf(j->parameters, sizeof j->parameters, "model %.120s (%s)%s%.120s, %s %u steps, path %s, IG %g on [%g, %g], CFG %g on [%g, %g], igvk %s",
+             file ? file + 1 : j->model.path, j->o->weights ? "model" : "EMA",
+             other ? ", 2: " : "", other ? other : "", solvers[m->solver], m->steps,
              m->path == PATH_COSINE ? "cosine" : "linear", m->ig.scale, m->ig.low, m->ig.high, m->cfg.scale, m->cfg.low, m->cfg.high, IGVK_VERSION);
 }
 
-static parameter_set weights_of(const sampling_job *j) {
-    return (parameter_set){.layout = j->model.layout, .arena_name = SET_LOADED, .role = ROLE_PARAMETER};
+static parameter_set weights_of(const loaded_model *m) {
+    return (parameter_set){.layout = m->layout, .arena_name = SET_LOADED, .role = ROLE_PARAMETER};
 }
 
 // ---- images ----------------------------------------------------------------------------------------
@@ -139,7 +144,7 @@ static igvk_status run_plain(sampling_job *j) {
     sample_files *files = NULL;
     image_batch *batch = NULL;
     float *kept = NULL;
-    parameter_set set = weights_of(j);
+    parameter_set set = weights_of(&j->model);
     bool keep = o->sheet[0] || o->against[0];
     if (keep && j->count > SHEET_IMAGES)
         THROW(IGVK_ERROR_INVALID, "--count %llu: a sheet and --against take at most %d images", (unsigned long long)j->count, SHEET_IMAGES);
@@ -166,30 +171,41 @@ done:
 
 // ---- sheets over guidance --------------------------------------------------------------------------
 
-typedef struct cell_counter {
-    sampling_job *job;
-    const sheet_job *sheet;
-} cell_counter;
+static igvk_status count_cell(void *user, const char *label, const float *images) {
+    sampling_job *j = user;
+    return nearest_count_add(j->nearest, label, j->requests, j->count, images);
+}
 
-static igvk_status count_cell(void *user, uint32_t row, uint32_t group, const float *images) {
-    cell_counter *c = user;
-    char label[80];
-    const sheet_axis *g = &c->sheet->groups[group];
-    snprintf(label, sizeof label, "%s%s%s", c->sheet->rows[row].label, g->label[0] ? ", " : "", g->label);
-    return nearest_count_add(c->job->nearest, label, c->job->requests, c->job->count, images);
+// The second model of the sheet: images of the same shape and classes.
+static igvk_status open_compared(sampling_job *j) {
+    const model_config *a = &j->model.config, *b = &j->compared.config;
+    igvk_status status = loaded_model_open(j->device, j->o->compare, "ema", &j->compared);
+    if (status == IGVK_OK && (a->channels != b->channels || a->height != b->height || a->width != b->width || a->classes != b->classes))
+        status = fail(IGVK_ERROR_INVALID, "--compare %s: makes images of %ux%ux%u in %u classes, --model of %ux%ux%u in %u", j->o->compare,
+                      b->channels, b->height, b->width, b->classes, a->channels, a->height, a->width, a->classes);
+    if (status == IGVK_OK && !b->null_class && j->o->cfg_scale > 1)
+        status = fail(IGVK_ERROR_INVALID, "--compare %s: was trained without a no-class label: leave --cfg-scale away", j->o->compare);
+    return status;
 }
 
 static igvk_status run_sheet(sampling_job *j) {
     igvk_status status = IGVK_OK;
-    parameter_set set = weights_of(j);
+    parameter_set first = weights_of(&j->model), second;
     if (j->count > SHEET_IMAGES)
         THROW(IGVK_ERROR_INVALID, "--count %llu: a sheet takes at most %d images a row", (unsigned long long)j->count, SHEET_IMAGES);
-    sheet_job s = {.device = j->device, .store = j->model.store, .config = &j->model.config, .parameters = &set,
-                   .class_names = j->model.class_names, .requests = j->requests, .request_count = (uint32_t)j->count, .method = j->method,
-                   .batch = (uint32_t)j->o->batch, .title = j->parameters, .path = j->o->sheet[0] ? j->o->sheet : NULL};
-    cell_counter counter = {j, &s};
+    sheet_job s = {.device = j->device, .class_names = j->model.class_names, .requests = j->requests,
+                   .request_count = (uint32_t)j->count, .method = j->method, .title = j->parameters,
+                   .path = j->o->sheet[0] ? j->o->sheet : NULL, .model_count = 1};
+    s.models[0] = (sheet_model){.store = j->model.store, .config = &j->model.config, .parameters = &first, .batch = (uint32_t)j->o->batch};
+    if (j->o->compare[0]) {
+        TRY(open_compared(j));
+        second = weights_of(&j->compared);
+        s.models[s.model_count++] = (sheet_model){.name = "2:", .store = j->compared.store, .config = &j->compared.config,
+                                                  .parameters = &second, .batch = (uint32_t)j->o->batch};
+        s.models[0].name = "1:";
+    }
     TRY(j->o->grid[0] ? sheet_job_grid(&s, j->o->grid) : sheet_job_rows(&s, j->o->sheet_rows));
-    TRY(sheet_job_draw(&s, j->events, j->nearest ? count_cell : NULL, &counter));
+    TRY(sheet_job_draw(&s, j->events, j->nearest ? count_cell : NULL, j));
 done:
     return status;
 }
@@ -234,6 +250,7 @@ igvk_status igvk_sample(const igvk_sample_options *o, const igvk_events *events)
 done:
     nearest_count_destroy(&j->nearest);
     free(j->requests);
+    loaded_model_close(&j->compared);
     loaded_model_close(&j->model);
     device_close(&j->device);
     free(j);

@@ -34,23 +34,33 @@ static igvk_status write_sheet(const sheet *s, const char *path, const char *tit
 
 // ---- rows and groups -------------------------------------------------------------------------------
 
+// "demo IG 1.5, CFG 1.5"
+static void row_label(const sheet_job *j, uint32_t model, uint32_t row, char *out, size_t size) {
+    const char *name = j->models[model].name;
+    snprintf(out, size, "%.24s%s%s", name ? name : "", name ? " " : "", j->rows[row].label);
+}
+
+static void column_label(const sheet_job *j, uint32_t column, char *out, size_t size) {
+    char number[16];
+    const char *group = j->groups[column / j->request_count].label;
+    uint32_t i = column % j->request_count;
+    const char *name = j->models[0].config->classes ? class_name(j->class_names, j->requests[i].label, number) : "";
+    snprintf(out, size, "%.30s%s%.24s", i == 0 ? group : "", i == 0 && group[0] ? " " : "", name);
+}
+
 static igvk_status create_sheet(const sheet_job *j, sheet **out) {
     igvk_status status = IGVK_OK;
-    const model_config *c = j->config;
+    const model_config *c = j->models[0].config;
+    uint32_t row_count = j->model_count * j->row_count, column_count = j->group_count * j->request_count;
     labels columns = {0}, rows = {0};
-    TRY(labels_create(&columns, j->group_count * j->request_count));
-    TRY(labels_create(&rows, j->row_count));
-    for (uint32_t r = 0; r < j->row_count; r++)
-        snprintf(rows.texts[r], sizeof *rows.texts, "%s", j->rows[r].label);
-    for (uint32_t k = 0; k < j->group_count * j->request_count; k++) {
-        char number[16];
-        uint32_t i = k % j->request_count;
-        const char *name = c->classes ? class_name(j->class_names, j->requests[i].label, number) : "";
-        snprintf(columns.texts[k], sizeof *columns.texts, "%.30s%s%.24s", i == 0 ? j->groups[k / j->request_count].label : "",
-                 i == 0 && j->groups[k / j->request_count].label[0] ? " " : "", name);
-    }
-    TRY(sheet_create(&(sheet_options){.rows = j->row_count, .columns = j->group_count * j->request_count, .channels = c->channels,
-                                      .height = c->height, .width = c->width, .title = j->title, .row_labels = rows.pointers,
+    TRY(labels_create(&columns, column_count));
+    TRY(labels_create(&rows, row_count));
+    for (uint32_t r = 0; r < row_count; r++)
+        row_label(j, r / j->row_count, r % j->row_count, rows.texts[r], sizeof *rows.texts);
+    for (uint32_t k = 0; k < column_count; k++)
+        column_label(j, k, columns.texts[k], sizeof *columns.texts);
+    TRY(sheet_create(&(sheet_options){.rows = row_count, .columns = column_count, .channels = c->channels, .height = c->height,
+                                      .width = c->width, .title = j->title, .row_labels = rows.pointers,
                                       .column_labels = columns.pointers}, out));
 done:
     labels_free(&columns);
@@ -68,7 +78,7 @@ typedef struct cells {
 } cells;
 
 static igvk_status tell(cells *c) {
-    uint64_t total = (uint64_t)c->j->row_count * c->j->group_count * c->j->request_count;
+    uint64_t total = (uint64_t)c->j->model_count * c->j->row_count * c->j->group_count * c->j->request_count;
     double seconds = clock_seconds() - c->start, rate = seconds > 0 ? (double)c->done / seconds : 0;
     igvk_progress p = {.what = "sample", .done = c->done, .total = total, .seconds = seconds, .rate = rate,
                        .seconds_left = rate > 0 ? (double)(total - c->done) / rate : -1, .device_bytes = device_memory_used(c->j->device)};
@@ -79,47 +89,68 @@ static igvk_status tell(cells *c) {
     return IGVK_OK;
 }
 
-static igvk_status sample_cell(cells *c, uint32_t row, uint32_t group) {
-    igvk_status status = IGVK_OK;
-    sheet_job *j = c->j;
+static sampling_method method_of(const sheet_job *j, uint32_t row, uint32_t group) {
     const sheet_axis *axes[] = {&j->rows[row], &j->groups[group]};
     sampling_method m = j->method;
-    image_batch *batch = NULL;
-    uint64_t elements = model_elements(j->config);
     for (int k = 0; k < 2; k++) {
         m.ig.scale = axes[k]->ig > 0 ? axes[k]->ig : m.ig.scale;
         m.cfg.scale = axes[k]->cfg > 0 ? axes[k]->cfg : m.cfg.scale;
     }
-    TRY(image_batch_create(&(image_batch_options){.device = j->device, .store = j->store, .config = j->config, .parameters = j->parameters,
-                                                  .method = &m, .batch = j->batch, .expected = j->request_count}, &batch));
-    j->batch = image_batch_size(batch); // the store's tensors have this size from now on
-    for (uint32_t i = 0; i < j->request_count; i += j->batch) {
-        uint32_t n = j->request_count - i < j->batch ? j->request_count - i : j->batch;
+    return m;
+}
+
+static igvk_status sample_cell(cells *c, uint32_t model, uint32_t row, uint32_t group) {
+    igvk_status status = IGVK_OK;
+    sheet_job *j = c->j;
+    sheet_model *m = &j->models[model];
+    sampling_method method = method_of(j, row, group);
+    image_batch *batch = NULL;
+    uint64_t elements = model_elements(m->config);
+    TRY(image_batch_create(&(image_batch_options){.device = j->device, .store = m->store, .config = m->config,
+                                                  .parameters = m->parameters, .method = &method, .batch = m->batch,
+                                                  .expected = j->request_count}, &batch));
+    m->batch = image_batch_size(batch); // the store's tensors have this size from now on
+    for (uint32_t i = 0; i < j->request_count; i += m->batch) {
+        uint32_t n = j->request_count - i < m->batch ? j->request_count - i : m->batch;
         TRY(image_batch_run(batch, j->requests + i, n, c->images + i * elements));
         c->done += n;
         TRY(tell(c));
     }
     for (uint32_t i = 0; c->sheet && i < j->request_count; i++)
-        sheet_put_f32(c->sheet, row, group * j->request_count + i, c->images + i * elements);
+        sheet_put_f32(c->sheet, model * j->row_count + row, group * j->request_count + i, c->images + i * elements);
 done:
     image_batch_destroy(&batch);
     return status;
 }
 
+static igvk_status sample_row(cells *c, uint32_t model, uint32_t row, sheet_cell each, void *user) {
+    igvk_status status = IGVK_OK;
+    for (uint32_t group = 0; group < c->j->group_count; group++) {
+        char label[64];
+        const char *of_group = c->j->groups[group].label;
+        TRY(sample_cell(c, model, row, group));
+        row_label(c->j, model, row, label, sizeof label);
+        if (of_group[0])
+            snprintf(label + strlen(label), sizeof label - strlen(label), ", %s", of_group);
+        if (each)
+            TRY(each(user, label, c->images));
+    }
+done:
+    return status;
+}
+
 igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events, sheet_cell each, void *user) {
     igvk_status status = IGVK_OK;
+    uint64_t elements = model_elements(j->models[0].config);
     cells c = {.j = j, .events = events, .start = clock_seconds()};
-    c.images = calloc(j->request_count * model_elements(j->config), sizeof *c.images);
+    c.images = calloc(j->request_count * elements, sizeof *c.images);
     if (!c.images)
-        return fail_memory("a row of images", j->request_count * model_elements(j->config) * sizeof *c.images);
+        return fail_memory("a row of images", j->request_count * elements * sizeof *c.images);
     if (j->path)
         TRY(create_sheet(j, &c.sheet));
-    for (uint32_t row = 0; row < j->row_count; row++)
-        for (uint32_t group = 0; group < j->group_count; group++) {
-            TRY(sample_cell(&c, row, group));
-            if (each)
-                TRY(each(user, row, group, c.images));
-        }
+    for (uint32_t model = 0; model < j->model_count; model++)
+        for (uint32_t row = 0; row < j->row_count; row++)
+            TRY(sample_row(&c, model, row, each, user));
     if (j->path)
         TRY(write_sheet(c.sheet, j->path, j->title));
 done:

@@ -12,17 +12,25 @@ typedef struct sheet_axis {
     double ig, cfg; // 0: as the method has it
 } sheet_axis;
 
-typedef struct sheet_job {
-    device *device;
+// A model whose rows the sheet has; all models of a sheet make images of one shape and of the same classes.
+typedef struct sheet_model {
+    const char *name; // before its rows' labels; null: none
     store *store;
     const model_config *config;
     const parameter_set *parameters;
+    uint32_t batch; // 0: chosen at the first row, then kept
+} sheet_model;
+#define SHEET_MODELS 2
+
+typedef struct sheet_job {
+    device *device;
+    sheet_model models[SHEET_MODELS]; // one block of rows each
+    uint32_t model_count;
     const json_t *class_names;
     const image_request *requests; // columns of each group
     uint32_t request_count;
     sampling_method method;        // its scales are what rows switch on
-    uint32_t batch;                // 0: chosen
-    const char *title, *path;
+    const char *title, *path;      // path null: nothing is drawn
     sheet_axis rows[SHEET_MOST], groups[SHEET_MOST]; // filled by sheet_job_rows or sheet_job_grid
     uint32_t row_count, group_count;
 } sheet_job;
@@ -31,8 +39,9 @@ typedef struct sheet_job {
 igvk_status sheet_job_rows(sheet_job *j, const char *rows);
 // "ig=1,1.4,1.8 cfg=1,1.5": a row for each IG scale, a column group for each CFG scale.
 igvk_status sheet_job_grid(sheet_job *j, const char *grid);
-// Samples row by row and writes the PNG whole. Samples of each row and group are also given to `each` (may be null).
-typedef igvk_status (*sheet_cell)(void *user, uint32_t row, uint32_t group, const float *images);
+// Samples row by row and writes the PNG whole. Samples of each row and group are also given to `each` (may be null)
+// with the row's label.
+typedef igvk_status (*sheet_cell)(void *user, const char *label, const float *images);
 igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events, sheet_cell each, void *user);
 
 // A sheet of images that are there already, in rows of `columns`; each column is labelled with its class where all

@@ -110,8 +110,8 @@ static igvk_status draw_sheet(void *user, trainer *t, uint64_t step, const char 
     for (uint32_t i = 0; i < count; i++)
         requests[i] = (image_request){.label = c->classes ? (uint32_t)((uint64_t)i * c->classes / count) : 0, .seed = SHEET_SEED + i};
     snprintf(title, sizeof title, "step %llu, EMA, Heun %llu steps", (unsigned long long)step, (unsigned long long)j->o.sheet_steps);
-    sheet_job job = {.device = j->device, .store = trainer_store(t), .config = c, .parameters = &set, .class_names = j->class_names,
-                     .requests = requests, .request_count = count, .title = title, .path = path,
+    sheet_job job = {.device = j->device, .models = {{.store = trainer_store(t), .config = c, .parameters = &set}}, .model_count = 1,
+                     .class_names = j->class_names, .requests = requests, .request_count = count, .title = title, .path = path,
                      .method = {.solver = SOLVER_HEUN, .steps = (uint32_t)j->o.sheet_steps, .path = c->path,
                                 .ig = {j->o.sheet_ig_scale, 0, 1}, .cfg = {j->o.sheet_cfg_scale, 0, 1}}};
     TRY(sheet_job_rows(&job, c->null_class ? "none,cfg,ig,ig+cfg" : "none,ig"));
