@@ -143,10 +143,10 @@ igvk_status device_open(const device_options *o, device **out) {
     TRY(physical_devices(d->instance, o, &devices, &count));
     TRY(choose(devices, count, o->select, &chosen));
     d->physical = devices[chosen];
+    d->memory_at_open = d->physical.facts.free_bytes;
     TRY(create_logical(d));
     TRY(submissions_create(d));
     TRY(pipelines_create(d));
-    TRY(buffer_create(d, "a placeholder", 256, PLACE_DEVICE, &d->absent));
     *out = d;
     d = NULL;
 done:
@@ -163,7 +163,6 @@ void device_close(device **device_at) {
     if (d->handle) {
         d->vk.vkDeviceWaitIdle(d->handle); // nothing is left to do where it fails
         buffer_destroy(d, &d->staging);
-        buffer_destroy(d, &d->absent);
         pipelines_destroy(d);
         submissions_destroy(d);
         d->vk.vkDestroyDevice(d->handle, NULL);

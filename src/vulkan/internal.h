@@ -26,6 +26,8 @@ typedef struct device_buffer {
 // `what` names the need where memory is out. On failure *out is empty.
 igvk_status buffer_create(device *d, const char *what, uint64_t bytes, buffer_place place, device_buffer *out);
 void buffer_destroy(device *d, device_buffer *b);
+// Refuses what will not fit the device's memory, in however many pieces.
+igvk_status memory_check_room(device *d, const char *what, uint64_t bytes);
 
 // ---- pipeline.c: compiled shaders, made on demand, kept until the device closes -------------------------
 typedef struct pipeline_key {
@@ -113,8 +115,8 @@ struct device {
     pipelines pipelines;
     submissions submissions;
     device_buffer staging; // made at the first copy that needs it
-    device_buffer absent;  // bound where a dispatch leaves an argument out
     uint64_t memory_used;
+    uint64_t memory_at_open; // free then
     uint32_t memory_objects;
 };
 static inline bool device_has(const device *d, enum optional_path path) { return d->physical.facts.paths[path].enabled; }

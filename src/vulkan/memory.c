@@ -2,7 +2,6 @@
 #include "vulkan/internal.h"
 
 #include "core/text.h"
-#include "vulkan/system_memory.h"
 
 // The first memory type that a buffer may use and that has all of `flags`; false where none.
 static bool find_type(const device *d, uint32_t allowed, VkMemoryPropertyFlags flags, uint32_t *type) {
@@ -34,17 +33,20 @@ static igvk_status does_not_fit(device *d, const char *what, uint64_t bytes) {
                 format_bytes(unused, device_memory_free(d)));
 }
 
-// What must hold before the driver is asked. CPU devices overcommit: there the system's memory counts, whatever heap
-// they report, else the kernel kills the process later.
-static igvk_status check_room(device *d, const char *what, uint64_t bytes) {
+// Asked before the driver is. CPU devices overcommit: there the system's memory counts, whatever heap they report, else
+// the kernel kills the process later; memory promised and not yet touched shows only in memory_used.
+igvk_status memory_check_room(device *d, const char *what, uint64_t bytes) {
+    uint64_t unused = device_memory_free(d);
+    bool promised = d->physical.facts.capabilities.cpu && d->memory_at_open && d->memory_used + bytes > d->memory_at_open;
+    return promised || (unused && bytes > unused) ? does_not_fit(d, what, bytes) : IGVK_OK;
+}
+
+static igvk_status check_limits(device *d, const char *what, uint64_t bytes) {
     const device_facts *f = &d->physical.facts;
     char need[32], limit[32];
     if (bytes > f->capabilities.max_allocation)
         return fail(IGVK_ERROR_DEVICE_MEMORY, "%s needs %s in one piece and %s allocates at most %s", what,
                     format_bytes(need, bytes), f->name, format_bytes(limit, f->capabilities.max_allocation));
-    uint64_t available = f->capabilities.cpu ? system_memory_available() : 0;
-    if (available && bytes > available)
-        return does_not_fit(d, what, bytes);
     if (d->memory_objects >= d->physical.max_memory_objects)
         return fail(IGVK_ERROR_DEVICE_MEMORY, "%s: %s keeps at most %u allocations", what, f->name,
                     d->physical.max_memory_objects);
@@ -85,7 +87,9 @@ done:
 igvk_status buffer_create(device *d, const char *what, uint64_t bytes, buffer_place place, device_buffer *out) {
     igvk_status status = IGVK_OK;
     *out = (device_buffer){.bytes = bytes};
-    TRY(check_room(d, what, bytes));
+    TRY(check_limits(d, what, bytes));
+    if (place == PLACE_DEVICE || d->physical.facts.capabilities.cpu)
+        TRY(memory_check_room(d, what, bytes));
     VkBufferCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = bytes,

@@ -53,8 +53,7 @@ static igvk_status locate_all(program *p, const dispatch_list *l, const memory_p
     p->location_count = (size_t)count + 1;
     for (size_t i = 0; i < l->count; i++)
         for (uint32_t k = 0; k < l->items[i].argument_count; k++)
-            if (tensor_is(l->items[i].arguments[k].tensor))
-                TRY(locate(p, l, plan, s, l->items[i].arguments[k].tensor));
+            TRY(locate(p, l, plan, s, l->items[i].arguments[k].tensor));
     // For program_read: other views of what the plan placed. Externals that no dispatch touches need no memory.
     for (uint32_t i = 1; i <= count; i++) {
         tensor_id root = tensor_of(l->graph, (tensor_id){i})->root;

@@ -82,14 +82,6 @@ static void barrier_at_end(recorder *r) {
 
 // ---- bindings --------------------------------------------------------------------------------------------
 
-static location argument_location(const recorder *r, const dispatch *x, uint32_t slot) {
-    tensor_id t = x->arguments[slot].tensor;
-    if (tensor_is(t) && t.i < r->program->location_count)
-        return r->program->locations[t.i];
-    const device_buffer *absent = &r->device->absent;
-    return (location){.buffer = absent, .bytes = absent->bytes};
-}
-
 static igvk_status check_location(const recorder *r, const dispatch *x, uint32_t slot, const location *l) {
     const device *d = r->device;
     uint64_t alignment = d->physical.limits.minStorageBufferOffsetAlignment;
@@ -104,58 +96,67 @@ static igvk_status check_location(const recorder *r, const dispatch *x, uint32_t
     return IGVK_OK;
 }
 
-// One set per dispatch: written once, exact ranges, so that validation layers see every bound.
-static igvk_status bind_set(recorder *r, const dispatch *x, const location *locations) {
-    igvk_status status = IGVK_OK;
-    device *d = r->device;
-    VkDescriptorSet set;
-    VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-                                            .descriptorPool = r->program->sets,
-                                            .descriptorSetCount = 1,
-                                            .pSetLayouts = &d->pipelines.set_layouts[x->argument_count]};
-    TRY_VULKAN(d->vk.vkAllocateDescriptorSets(d->handle, &allocate, &set), "a descriptor set");
-    VkDescriptorBufferInfo buffers[DISPATCH_MAX_ARGUMENTS];
-    VkWriteDescriptorSet writes[DISPATCH_MAX_ARGUMENTS];
-    for (uint32_t i = 0; i < x->argument_count; i++) {
-        buffers[i] = (VkDescriptorBufferInfo){locations[i].buffer->handle, locations[i].offset, locations[i].bytes};
-        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                                           .dstSet = set,
-                                           .dstBinding = i,
-                                           .descriptorCount = 1,
-                                           .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                           .pBufferInfo = &buffers[i]};
-    }
-    d->vk.vkUpdateDescriptorSets(d->handle, x->argument_count, writes, 0, NULL);
-    d->vk.vkCmdBindDescriptorSets(r->commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_layout(d, x->argument_count), 0, 1, &set,
-                                  0, NULL);
-done:
-    return status;
-}
-
 // As shaders/include/tensor.glsl lays them out.
 typedef struct push_block {
     uint32_t scalars[DISPATCH_MAX_SCALARS];
     uint64_t addresses[DISPATCH_MAX_ARGUMENTS];
 } push_block;
 
-static igvk_status bind_arguments(recorder *r, const dispatch *x) {
+typedef struct bindings {
+    push_block push;
+    VkDescriptorSet set; // null with addresses
+} bindings;
+
+// One set per dispatch: written once, exact ranges, so that validation layers see every bound.
+static igvk_status make_set(recorder *r, uint32_t count, const location *locations, VkDescriptorSet *set) {
     igvk_status status = IGVK_OK;
     device *d = r->device;
-    bool address = device_has(d, OPTIONAL_ADDRESS);
-    location locations[DISPATCH_MAX_ARGUMENTS];
-    push_block push = {0};
-    memcpy(push.scalars, x->scalars, x->scalar_count * sizeof *x->scalars);
-    for (uint32_t i = 0; i < x->argument_count; i++) {
-        locations[i] = argument_location(r, x, i);
-        TRY(check_location(r, x, i, &locations[i]));
-        push.addresses[i] = locations[i].buffer->address + locations[i].offset;
+    VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                            .descriptorPool = r->program->sets,
+                                            .descriptorSetCount = 1,
+                                            .pSetLayouts = &d->pipelines.set_layouts[count]};
+    TRY_VULKAN(d->vk.vkAllocateDescriptorSets(d->handle, &allocate, set), "a descriptor set");
+    VkDescriptorBufferInfo buffers[DISPATCH_MAX_ARGUMENTS];
+    VkWriteDescriptorSet writes[DISPATCH_MAX_ARGUMENTS];
+    for (uint32_t i = 0; i < count; i++) {
+        buffers[i] = (VkDescriptorBufferInfo){locations[i].buffer->handle, locations[i].offset, locations[i].bytes};
+        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                           .dstSet = *set,
+                                           .dstBinding = i,
+                                           .descriptorCount = 1,
+                                           .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                           .pBufferInfo = &buffers[i]};
     }
-    if (!address && x->argument_count)
-        TRY(bind_set(r, x, locations));
-    d->vk.vkCmdPushConstants(r->commands, pipeline_layout(d, x->argument_count), VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                             address ? sizeof push : sizeof push.scalars, &push);
+    d->vk.vkUpdateDescriptorSets(d->handle, count, writes, 0, NULL);
 done:
     return status;
+}
+
+static igvk_status make_bindings(recorder *r, const dispatch *x, bindings *b) {
+    igvk_status status = IGVK_OK;
+    location locations[DISPATCH_MAX_ARGUMENTS];
+    *b = (bindings){0};
+    memcpy(b->push.scalars, x->scalars, x->scalar_count * sizeof *x->scalars);
+    for (uint32_t i = 0; i < x->argument_count; i++) {
+        locations[i] = r->program->locations[x->arguments[i].tensor.i];
+        TRY(check_location(r, x, i, &locations[i]));
+        b->push.addresses[i] = locations[i].buffer->address + locations[i].offset;
+    }
+    if (!device_has(r->device, OPTIONAL_ADDRESS) && x->argument_count)
+        TRY(make_set(r, x->argument_count, locations, &b->set));
+done:
+    return status;
+}
+
+// Into the part being recorded; the next part knows nothing of it.
+static void bind(recorder *r, const dispatch *x, VkPipeline handle, const bindings *b) {
+    device *d = r->device;
+    VkPipelineLayout layout = pipeline_layout(d, x->argument_count);
+    d->vk.vkCmdBindPipeline(r->commands, VK_PIPELINE_BIND_POINT_COMPUTE, handle);
+    if (b->set)
+        d->vk.vkCmdBindDescriptorSets(r->commands, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, &b->set, 0, NULL);
+    d->vk.vkCmdPushConstants(r->commands, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                             device_has(d, OPTIONAL_ADDRESS) ? sizeof b->push : sizeof b->push.scalars, &b->push);
 }
 
 // ---- dispatches ------------------------------------------------------------------------------------------
@@ -183,18 +184,18 @@ static void dispatch_piece(recorder *r, const dispatch *x, uint32_t piece, uint3
     r->device->vk.vkCmdDispatchBase(r->commands, base[0], base[1], base[2], count[0], count[1], count[2]);
 }
 
-// A part of a submission has its own bindings, so they come again with each piece.
 static igvk_status record_pieces(recorder *r, const dispatch *x) {
     igvk_status status = IGVK_OK;
     uint32_t pieces = piece_count(r, x);
     double piece_ms = estimated_ms(r, x) / pieces;
+    bindings b;
     VkPipeline handle;
     TRY(pipeline_get(r->device, x, pieces > 1, &handle));
+    TRY(make_bindings(r, x, &b));
     for (uint32_t i = 0; i < pieces; i++) {
         if (r->rate.max_submit_ms > 0 && r->spent_ms > 0 && r->spent_ms + piece_ms > r->rate.max_submit_ms)
             TRY(next_part(r));
-        r->device->vk.vkCmdBindPipeline(r->commands, VK_PIPELINE_BIND_POINT_COMPUTE, handle);
-        TRY(bind_arguments(r, x));
+        bind(r, x, handle, &b);
         if (pieces > 1)
             dispatch_piece(r, x, i, pieces);
         else

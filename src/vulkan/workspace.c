@@ -31,8 +31,21 @@ void workspace_destroy(workspace **w) {
     *w = NULL;
 }
 
+#define WHAT "the workspace for activations"
+
+// Refused whole, before the first block is taken.
+static igvk_status check_growth(const workspace *w, const memory_plan *p) {
+    uint64_t growth = 0;
+    for (size_t i = 0; i < p->block_count; i++) {
+        uint64_t present = i < w->count ? w->blocks[i].bytes : 0;
+        growth += p->block_bytes[i] > present ? p->block_bytes[i] - present : 0;
+    }
+    return memory_check_room(w->device, WHAT, growth);
+}
+
 igvk_status workspace_reserve(workspace *w, const memory_plan *p) {
     igvk_status status = IGVK_OK;
+    TRY(check_growth(w, p));
     if (!ARRAY_RESERVE(w->blocks, w->capacity, p->block_count + 1)) {
         status = fail_memory("a workspace", p->block_count * sizeof *w->blocks);
         goto done;
@@ -46,7 +59,7 @@ igvk_status workspace_reserve(workspace *w, const memory_plan *p) {
         // Nothing in it lasts: the old block goes before the larger one comes.
         buffer_destroy(w->device, &w->blocks[i]);
         w->generation++;
-        TRY(buffer_create(w->device, "the workspace for activations", p->block_bytes[i], PLACE_DEVICE, &w->blocks[i]));
+        TRY(buffer_create(w->device, WHAT, p->block_bytes[i], PLACE_DEVICE, &w->blocks[i]));
     }
 done:
     return status;
