@@ -4,7 +4,7 @@
 # device as well, since its kernels run there). tests/FLOOR/helpers*.c go into every test of the floor,
 # tests/helpers into those that call them.
 
-set(unit_floors core formats graph models data)
+set(unit_floors core formats graph models data cli)
 
 file(GLOB helper_sources CONFIGURE_DEPENDS tests/helpers/*.c)
 if(helper_sources AND "vulkan" IN_LIST IGVK_FLOORS)
@@ -24,6 +24,9 @@ function(igvk_add_test floor source)
                                                IGVK_BINARY_DIR="${CMAKE_BINARY_DIR}")
   set(label unit)
   set(libraries floor_${floor})
+  if(floor STREQUAL cli)
+    set(libraries program_parts)
+  endif()
   if(NOT floor IN_LIST unit_floors)
     set(label device)
     if(TARGET test_helpers)
@@ -33,7 +36,8 @@ function(igvk_add_test floor source)
   target_link_libraries(${target} PRIVATE ${libraries} ${CMOCKA_LIBRARY})
   add_test(NAME ${floor}/${name} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   # 77: the test found that it cannot run here, and said why.
-  set_tests_properties(${floor}/${name} PROPERTIES LABELS ${label} TIMEOUT 300 SKIP_RETURN_CODE 77)
+  set_tests_properties(${floor}/${name} PROPERTIES LABELS ${label} TIMEOUT 300 SKIP_RETURN_CODE 77
+                       ENVIRONMENT "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache")
 endfunction()
 
 foreach(floor IN LISTS IGVK_FLOORS)
@@ -41,4 +45,17 @@ foreach(floor IN LISTS IGVK_FLOORS)
   foreach(source IN LISTS test_sources)
     igvk_add_test(${floor} ${source})
   endforeach()
+endforeach()
+
+# tests/test_NAME.sh and tests/cli/test_NAME.sh: shell scripts that get the source folder and, those of cli, the program.
+find_program(BASH bash)
+file(GLOB script_sources CONFIGURE_DEPENDS tests/test_*.sh tests/cli/test_*.sh)
+foreach(source IN LISTS script_sources)
+  file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR}/tests ${source})
+  string(REGEX REPLACE "test_(.*)\\.sh$" "\\1" name ${name})
+  if(BASH AND (TARGET igvk OR NOT name MATCHES "^cli/"))
+    add_test(NAME ${name} COMMAND ${BASH} ${source} ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/igvk)
+    set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300 SKIP_RETURN_CODE 77
+                       ENVIRONMENT "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache")
+  endif()
 endforeach()

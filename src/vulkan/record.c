@@ -195,6 +195,8 @@ static igvk_status record_pieces(recorder *r, const dispatch *x) {
     for (uint32_t i = 0; i < pieces; i++) {
         if (r->rate.max_submit_ms > 0 && r->spent_ms > 0 && r->spent_ms + piece_ms > r->rate.max_submit_ms)
             TRY(next_part(r));
+        if (i) // costs nothing between pieces so long, and layers cannot know that they write apart
+            barrier_between(r);
         bind(r, x, handle, &b);
         if (pieces > 1)
             dispatch_piece(r, x, i, pieces);

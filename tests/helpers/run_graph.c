@@ -32,22 +32,20 @@ void assert_fails_at(igvk_status status, igvk_status expected, const char *part,
 
 static device *devices[2]; // [1] by descriptors
 
-static void close_devices(void) {
+int close_test_devices(void **state) {
+    (void)state;
     device_close(&devices[0]);
     device_close(&devices[1]);
+    return 0;
 }
 
 static device *opened(bool no_address) {
-    static bool registered;
     device **d = &devices[no_address];
     device_options o = {.no_address = no_address};
     if (!*d && device_open(&o, d) != IGVK_OK) {
         printf("skipped: %s\n", igvk_error_text());
         exit(SKIPPED);
     }
-    if (!registered)
-        atexit(close_devices);
-    registered = true;
     return *d;
 }
 

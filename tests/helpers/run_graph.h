@@ -27,11 +27,14 @@ void assert_ok_at(igvk_status status, const char *expression, const char *file, 
 #define assert_fails(expression, expected, part) assert_fails_at((expression), expected, part, #expression, __FILE__, __LINE__)
 void assert_fails_at(igvk_status status, igvk_status expected, const char *part, const char *expression, const char *file, int line);
 
-// The device that IGVK_DEVICE picks, opened at the first call and closed at exit; IGVK_TEST_NO_ADDRESS=1 makes it bind
-// by descriptors. Where there is none the process ends with 77: CTest counts the test as skipped.
+// The device that IGVK_DEVICE picks, opened at the first call; IGVK_TEST_NO_ADDRESS=1 makes it bind by descriptors.
+// Where there is none the process ends with 77: CTest counts the test as skipped.
 device *test_device(void);
 // The same device by descriptors, whatever the environment says.
 device *test_device_descriptors(void);
+// Closes them: the group's teardown, cmocka_run_group_tests(tests, NULL, close_test_devices). Not left to atexit,
+// since layers are torn down before.
+int close_test_devices(void **state);
 
 typedef struct run_input {
     const char *name; // of an external root

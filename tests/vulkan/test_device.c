@@ -183,5 +183,5 @@ int main(void) {
         cmocka_unit_test(test_choice), cmocka_unit_test(test_no_driver), cmocka_unit_test(test_list),  cmocka_unit_test(test_facts),
         cmocka_unit_test(test_switches), cmocka_unit_test(test_limits), cmocka_unit_test(test_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, close_test_devices);
 }

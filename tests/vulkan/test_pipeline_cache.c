@@ -37,7 +37,7 @@ static char *cache_file(void) {
 }
 
 static int remove_folder(void **state) {
-    (void)state;
+    close_test_devices(state);
     char *path = cache_file();
     if (path)
         remove(path);

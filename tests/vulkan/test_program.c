@@ -274,5 +274,5 @@ int main(void) {
         cmocka_unit_test(test_workspace_growth), cmocka_unit_test(test_refusals),         cmocka_unit_test(test_binding_limit),
         cmocka_unit_test(test_empty),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, close_test_devices);
 }

@@ -117,5 +117,5 @@ int main(void) {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_ring),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, close_test_devices);
 }
