@@ -99,8 +99,12 @@ void options_default(const igvk_option_list *list, void *options) {
 
 // ---- to text ----------------------------------------------------------------------------------------------
 
-// The shortest decimal that reads back as the same f64.
+// The shortest decimal that reads back as the same f64; whole numbers without exponent.
 static void append_number(text_buffer *out, double value) {
+    if (fabs(value) < 1e15 && value == floor(value)) {
+        text_append(out, "%.0f", value + 0.0); // not "-0"
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         text_buffer trial = {0};
         double again = NAN;
