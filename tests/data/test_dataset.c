@@ -128,7 +128,7 @@ static void test_refuses_before_writing(void **state) {
     write_text(scratch("full/kept"), "x");
     refuse_to_write(small_options(scratch("full")), IGVK_ERROR_INVALID, "not empty (holds kept)");
     refuse_to_write(small_options(scratch("file")), IGVK_ERROR_INVALID, "is a file");
-    refuse_to_write(small_options(scratch("file/below")), IGVK_ERROR_INVALID, "below");
+    refuse_to_write(small_options(scratch("file/below")), IGVK_ERROR_INVALID, "in the way");
     refuse_to_write(small_options("/proc/igvk-test"), IGVK_ERROR_IO, "/proc/igvk-test");
 
     dataset_writer_options o = small_options(scratch("new"));
