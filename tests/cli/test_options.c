@@ -104,15 +104,15 @@ static void test_rows(void **state) {
 
 static size_t field_alignment(igvk_option_kind kind) { return field_size(kind) == IGVK_TEXT ? 1 : field_size(kind); }
 
-// The end of the row's field that lies next at or after `offset`, where nothing but padding is between; 0 where
-// there is none.
+// The end of the field that lies next at or after `offset`, where nothing but padding is between; else 0.
 static size_t next_end(const igvk_option_list *list, size_t offset) {
-    for (size_t i = 0; i < list->count; i++) {
-        size_t alignment = field_alignment(list->options[i].kind);
-        if (list->options[i].offset == (offset + alignment - 1) / alignment * alignment)
-            return list->options[i].offset + field_size(list->options[i].kind);
-    }
-    return 0;
+    const igvk_option *next = NULL;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->options[i].offset >= offset && (!next || list->options[i].offset < next->offset))
+            next = &list->options[i];
+    size_t alignment = next ? field_alignment(next->kind) : 1;
+    bool padded = next && next->offset == (offset + alignment - 1) / alignment * alignment;
+    return padded ? next->offset + field_size(next->kind) : 0;
 }
 
 // A field that no row sets would leave a hole between two that have one.
