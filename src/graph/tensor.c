@@ -237,6 +237,9 @@ char *describe_tensor(char out[DESCRIPTION_SIZE], const graph *g, tensor_id t) {
     shape_text(shape, it->shape);
     if (it->name)
         snprintf(out, DESCRIPTION_SIZE, "'%.100s' (%s)", it->name, shape);
+    else if (!tensor_same(it->root, t) && tensor_of(g, it->root)->name)
+        snprintf(out, DESCRIPTION_SIZE, "part of '%.80s' (%s at byte %llu)", tensor_of(g, it->root)->name, shape,
+                 (unsigned long long)it->offset);
     else if (it->producer)
         snprintf(out, DESCRIPTION_SIZE, "the %s of node %u (%.60s)", shape, it->producer - 1,
                  g->nodes[it->producer - 1].op->name);
