@@ -5,13 +5,9 @@
 
 #include <stdio.h>
 
-#ifndef IGVK_BUILD_SHADER_COMPILER // CMake knows it
+#ifndef IGVK_BUILD_COMPILER // CMake knows both
+#define IGVK_BUILD_COMPILER "unknown"
 #define IGVK_BUILD_SHADER_COMPILER "unknown"
-#endif
-#ifdef __VERSION__
-#define BUILD_COMPILER __VERSION__
-#else
-#define BUILD_COMPILER "unknown"
 #endif
 
 // Why a path is not taken; the first reason that holds, in the order in which one could change it least.
@@ -45,7 +41,7 @@ static int run(const arguments *a) {
     igvk_device_info *devices = NULL;
     size_t count = 0;
     const igvk_device_info *chosen = NULL;
-    printf("igvk %s\nshaders by %s, program by %s\n", igvk_version(), IGVK_BUILD_SHADER_COMPILER, BUILD_COMPILER);
+    printf("igvk %s\nshaders by %s, program by %s\n", igvk_version(), IGVK_BUILD_SHADER_COMPILER, IGVK_BUILD_COMPILER);
     // A machine on which nothing can run is bad input here, not a failure of the work: there was none.
     if (igvk_device_list(&devices, &count) != IGVK_OK)
         return usage_error("%s", igvk_error_text());
