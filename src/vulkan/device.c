@@ -56,8 +56,9 @@ static igvk_status none_usable(const device_facts *f, size_t count, const char *
         text_append(&list, "%s%u (%s)%s%s", i ? ", " : "", f[i].index, f[i].name, f[i].usable ? "" : ": ",
                     f[i].usable ? "" : f[i].why_not);
     const char *text = list.text ? list.text : "none";
-    igvk_status status = select ? fail(IGVK_ERROR_DEVICE, "no device '%s' by index or part of the name; there are: %s", select, text)
-                                : fail(IGVK_ERROR_DEVICE, "no device can be used: %s", text);
+    igvk_status status =
+        select ? fail(IGVK_ERROR_DEVICE, "no device '%s' by index or part of the name; there are: %s", select, text)
+               : fail(IGVK_ERROR_DEVICE, "no device can be used: %s", text);
     text_free(&list);
     return status;
 }
@@ -112,9 +113,8 @@ static igvk_status create_logical(device *d) {
                                      .pQueuePriorities = &priority};
     VkPhysicalDeviceVulkan12Features features12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
                                                    .bufferDeviceAddress = address};
-    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-                                          .pNext = &features12,
-                                          .features.shaderInt64 = address};
+    VkPhysicalDeviceFeatures2 features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &features12, .features.shaderInt64 = address};
     VkDeviceCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                  .pNext = &features,
                                  .queueCreateInfoCount = 1,
@@ -171,9 +171,13 @@ void device_close(device **device_at) {
     free(d);
 }
 
-const device_facts *device_facts_of(const device *d) { return &d->physical.facts; }
+const device_facts *device_facts_of(const device *d) {
+    return &d->physical.facts;
+}
 
-const capabilities *device_capabilities(const device *d) { return &d->physical.facts.capabilities; }
+const capabilities *device_capabilities(const device *d) {
+    return &d->physical.facts.capabilities;
+}
 
 uint64_t device_memory_free(const device *d) {
     uint64_t unused = physical_memory_free(&d->physical);
@@ -184,4 +188,6 @@ uint64_t device_memory_free(const device *d) {
     return unused > d->memory_used ? unused - d->memory_used : 0;
 }
 
-uint64_t device_memory_used(const device *d) { return d->memory_used; }
+uint64_t device_memory_used(const device *d) {
+    return d->memory_used;
+}

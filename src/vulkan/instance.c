@@ -25,21 +25,27 @@ static igvk_status no_driver(void) {
     if (!files)
         files = getenv("VK_ICD_FILENAMES");
     if (files)
-        return fail(IGVK_ERROR_DEVICE, "no Vulkan driver: VK_DRIVER_FILES names '%s' and none works there; unset it to "
-                                       "take those installed", files);
-    return fail(IGVK_ERROR_DEVICE, "no Vulkan driver: install the one for your GPU, or a software driver (Debian package "
-                                   "mesa-vulkan-drivers)");
+        return fail(IGVK_ERROR_DEVICE,
+                    "no Vulkan driver: VK_DRIVER_FILES names '%s' and none works there; unset it to "
+                    "take those installed",
+                    files);
+    return fail(IGVK_ERROR_DEVICE,
+                "no Vulkan driver: install the one for your GPU, or a software driver (Debian package "
+                "mesa-vulkan-drivers)");
 }
 
 igvk_status instance_create(VkInstance *out) {
     *out = VK_NULL_HANDLE;
     if (volkInitialize() != VK_SUCCESS)
-        return fail(IGVK_ERROR_DEVICE, "no Vulkan loader (libvulkan.so.1): install it (Debian package libvulkan1) and a "
-                                       "driver (mesa-vulkan-drivers, or your GPU's)");
+        return fail(IGVK_ERROR_DEVICE,
+                    "no Vulkan loader (libvulkan.so.1): install it (Debian package libvulkan1) and a "
+                    "driver (mesa-vulkan-drivers, or your GPU's)");
     uint32_t version = volkGetInstanceVersion();
     if (version < VK_API_VERSION_1_2)
-        return fail(IGVK_ERROR_DEVICE, "the Vulkan loader is of version %u.%u and igvk needs 1.2: upgrade it (Debian "
-                                       "package libvulkan1)", VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version));
+        return fail(IGVK_ERROR_DEVICE,
+                    "the Vulkan loader is of version %u.%u and igvk needs 1.2: upgrade it (Debian "
+                    "package libvulkan1)",
+                    VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version));
     const char *extension = PORTABILITY_ENUMERATION;
     bool portability = offers_portability();
     VkApplicationInfo application = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,

@@ -119,6 +119,8 @@ struct device {
     uint64_t memory_at_open; // free then
     uint32_t memory_objects;
 };
-static inline bool device_has(const device *d, enum optional_path path) { return d->physical.facts.paths[path].enabled; }
+static inline bool device_has(const device *d, enum optional_path path) {
+    return d->physical.facts.paths[path].enabled;
+}
 
 #endif

@@ -17,7 +17,8 @@ static bool find_type(const device *d, uint32_t allowed, VkMemoryPropertyFlags f
 // Most wanted first. Device memory never falls back on the host's: a full device is an error, not a slow run.
 static bool choose_type(const device *d, buffer_place place, uint32_t allowed, uint32_t *type) {
     const VkMemoryPropertyFlags seen = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-    const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+                                cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     if (place == PLACE_HOST)
         return find_type(d, allowed, seen | cached, type) || find_type(d, allowed, seen, type);
     if (device_has(d, OPTIONAL_UNIFIED) &&
@@ -28,16 +29,18 @@ static bool choose_type(const device *d, buffer_place place, uint32_t allowed, u
 
 static igvk_status does_not_fit(device *d, const char *what, uint64_t bytes) {
     char need[32], unused[32];
-    return fail(IGVK_ERROR_DEVICE_MEMORY, "%s needs %s and %s has %s of memory free: take a smaller batch or model, or "
-                                          "another device", what, format_bytes(need, bytes), d->physical.facts.name,
-                format_bytes(unused, device_memory_free(d)));
+    return fail(IGVK_ERROR_DEVICE_MEMORY,
+                "%s needs %s and %s has %s of memory free: take a smaller batch or model, or "
+                "another device",
+                what, format_bytes(need, bytes), d->physical.facts.name, format_bytes(unused, device_memory_free(d)));
 }
 
 // Asked before the driver is. CPU devices overcommit: there the system's memory counts, whatever heap they report, else
 // the kernel kills the process later; memory promised and not yet touched shows only in memory_used.
 igvk_status memory_check_room(device *d, const char *what, uint64_t bytes) {
     uint64_t unused = device_memory_free(d);
-    bool promised = d->physical.facts.capabilities.cpu && d->memory_at_open && d->memory_used + bytes > d->memory_at_open;
+    bool promised =
+        d->physical.facts.capabilities.cpu && d->memory_at_open && d->memory_used + bytes > d->memory_at_open;
     return promised || (unused && bytes > unused) ? does_not_fit(d, what, bytes) : IGVK_OK;
 }
 
@@ -93,7 +96,8 @@ igvk_status buffer_create(device *d, const char *what, uint64_t bytes, buffer_pl
     VkBufferCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = bytes,
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+        .usage =
+            VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     };
     if (device_has(d, OPTIONAL_ADDRESS))

@@ -29,9 +29,9 @@ static igvk_status unknown_path(const char *word) {
         text_append(&known, "%s%s", i ? ", " : "", names[i]);
     }
     const char *close = closest_word(word, names, OPTIONAL_COUNT);
-    igvk_status status = fail(IGVK_ERROR_INVALID, "IGVK_DISABLE: no path '%s'%s%s%s; known are %s", word,
-                              close ? ", did you mean '" : "", close ? close : "", close ? "'?" : "",
-                              known.text ? known.text : "none");
+    igvk_status status =
+        fail(IGVK_ERROR_INVALID, "IGVK_DISABLE: no path '%s'%s%s%s; known are %s", word,
+             close ? ", did you mean '" : "", close ? close : "", close ? "'?" : "", known.text ? known.text : "none");
     text_free(&known);
     return status;
 }

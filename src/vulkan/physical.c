@@ -54,14 +54,16 @@ static bool read_extensions(VkPhysicalDevice handle, device_answers *a) {
 
 // Properties and features; only for devices of Vulkan 1.2.
 static void read_answers(VkPhysicalDevice handle, device_answers *a) {
-    a->vulkan11 = (VkPhysicalDeviceVulkan11Properties){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
+    a->vulkan11 =
+        (VkPhysicalDeviceVulkan11Properties){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
     a->vulkan12 = (VkPhysicalDeviceVulkan12Properties){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES,
                                                        .pNext = &a->vulkan11};
     a->subgroups = (VkPhysicalDeviceSubgroupSizeControlPropertiesEXT){
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT};
     if (has_extension(a, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
         a->vulkan11.pNext = &a->subgroups;
-    a->properties = (VkPhysicalDeviceProperties2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &a->vulkan12};
+    a->properties =
+        (VkPhysicalDeviceProperties2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &a->vulkan12};
     vkGetPhysicalDeviceProperties2(handle, &a->properties);
 
     a->features12 = (VkPhysicalDeviceVulkan12Features){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
@@ -69,7 +71,8 @@ static void read_answers(VkPhysicalDevice handle, device_answers *a) {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
     if (has_extension(a, "VK_KHR_cooperative_matrix"))
         a->features12.pNext = &a->matrices;
-    a->features = (VkPhysicalDeviceFeatures2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &a->features12};
+    a->features =
+        (VkPhysicalDeviceFeatures2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &a->features12};
     vkGetPhysicalDeviceFeatures2(handle, &a->features);
 }
 
@@ -81,7 +84,8 @@ static bool find_queue(VkPhysicalDevice handle, uint32_t *family, uint32_t *time
     bool found = false, draws = true;
     for (uint32_t i = 0; i < count; i++) {
         bool graphics = families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT;
-        if (!families[i].queueCount || !(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || (found && (graphics || !draws)))
+        if (!families[i].queueCount || !(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) ||
+            (found && (graphics || !draws)))
             continue;
         *family = i;
         *timestamp_bits = families[i].timestampValidBits;
@@ -166,7 +170,9 @@ static void find_paths(physical_device *p, const device_answers *a, const device
     path_found(paths, OPTIONAL_COOPERATIVE_MATRIX, a->matrices.cooperativeMatrix);
 }
 
-static uint64_t limited(uint64_t value, uint64_t limit) { return limit && limit < value ? limit : value; }
+static uint64_t limited(uint64_t value, uint64_t limit) {
+    return limit && limit < value ? limit : value;
+}
 
 static void fill_capabilities(physical_device *p, const device_options *o) {
     device_facts *f = &p->facts;
@@ -300,8 +306,10 @@ uint64_t physical_memory_free(const physical_device *p) {
     uint64_t size = largest_local_heap(&p->memory, &heap);
     if (!p->facts.paths[OPTIONAL_MEMORY_BUDGET].enabled)
         return size;
-    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
-    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget};
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+                                                .pNext = &budget};
     vkGetPhysicalDeviceMemoryProperties2(p->handle, &memory);
     return budget.heapBudget[heap] > budget.heapUsage[heap] ? budget.heapBudget[heap] - budget.heapUsage[heap] : 0;
 }

@@ -20,11 +20,11 @@ static igvk_status create_layout(device *d, uint32_t arguments) {
                                                      .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
                                                      .descriptorCount = 1,
                                                      .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
-    VkDescriptorSetLayoutCreateInfo set = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-                                           .bindingCount = arguments,
-                                           .pBindings = bindings};
+    VkDescriptorSetLayoutCreateInfo set = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = arguments, .pBindings = bindings};
     if (!address)
-        TRY_VULKAN(d->vk.vkCreateDescriptorSetLayout(d->handle, &set, NULL, &p->set_layouts[arguments]), "a set layout");
+        TRY_VULKAN(d->vk.vkCreateDescriptorSetLayout(d->handle, &set, NULL, &p->set_layouts[arguments]),
+                   "a set layout");
     VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
                                 .size = DISPATCH_MAX_SCALARS * sizeof(uint32_t)};
     if (address)
@@ -84,8 +84,8 @@ static igvk_status make_key(const device *d, const dispatch *x, bool base, pipel
     if (!key->shader)
         return fail(IGVK_ERROR_INTERNAL, "shader '%s' is not in this build", x->shader);
     if (!x->local_size || x->local_size > c->max_invocations)
-        return fail(IGVK_ERROR_INTERNAL, "shader '%s': %u invocations a workgroup, %s takes 1 to %u", x->shader, x->local_size,
-                    d->physical.facts.name, c->max_invocations);
+        return fail(IGVK_ERROR_INTERNAL, "shader '%s': %u invocations a workgroup, %s takes 1 to %u", x->shader,
+                    x->local_size, d->physical.facts.name, c->max_invocations);
     if (x->constant_count > DISPATCH_MAX_CONSTANTS || x->argument_count > DISPATCH_MAX_ARGUMENTS)
         return fail(IGVK_ERROR_INTERNAL, "shader '%s': too many constants or arguments", x->shader);
     key->local_size = x->local_size;

@@ -40,7 +40,8 @@ static uint64_t build_key(void) {
 }
 
 static cache_header header_of(const device *d, const void *data, size_t bytes) {
-    cache_header h = {.magic = CACHE_MAGIC, .build = build_key(), .checksum = hash_bytes(HASH_START, data, bytes), .bytes = bytes};
+    cache_header h = {
+        .magic = CACHE_MAGIC, .build = build_key(), .checksum = hash_bytes(HASH_START, data, bytes), .bytes = bytes};
     memcpy(h.device, d->physical.uuid, VK_UUID_SIZE);
     memcpy(h.driver, d->physical.pipeline_cache_uuid, VK_UUID_SIZE);
     return h;

@@ -14,7 +14,8 @@ static igvk_status external_location(const char *name, const store *s, location 
     if (!out->buffer)
         return fail(IGVK_ERROR_INTERNAL, "'%s' is not in the store: add it before its program is recorded", name);
     if (out->offset + out->bytes > out->buffer->bytes)
-        return fail(IGVK_ERROR_INTERNAL, "'%s' has %" PRIu64 " bytes in the store and the program reaches byte %" PRIu64, name,
+        return fail(IGVK_ERROR_INTERNAL,
+                    "'%s' has %" PRIu64 " bytes in the store and the program reaches byte %" PRIu64, name,
                     out->buffer->bytes, out->offset + out->bytes);
     return IGVK_OK;
 }
@@ -130,14 +131,17 @@ done:
     return status;
 }
 
-double program_submit_cost(const program *p) { return p->submit_cost; }
+double program_submit_cost(const program *p) {
+    return p->submit_cost;
+}
 
 igvk_status program_read(program *p, tensor_id t, void *out, uint64_t bytes) {
     const location *l = t.i < p->location_count ? &p->locations[t.i] : NULL;
     if (!l || !l->buffer || !l->kept)
         return fail(IGVK_ERROR_INTERNAL, "tensor %u is not kept to the end of the program", t.i);
     if (bytes != l->bytes)
-        return fail(IGVK_ERROR_INTERNAL, "tensor %u has %" PRIu64 " bytes and %" PRIu64 " are asked for", t.i, l->bytes, bytes);
+        return fail(IGVK_ERROR_INTERNAL, "tensor %u has %" PRIu64 " bytes and %" PRIu64 " are asked for", t.i, l->bytes,
+                    bytes);
     return buffer_read(p->device, l->buffer, l->offset, out, bytes);
 }
 
@@ -150,10 +154,11 @@ igvk_status program_times(program *p, double *nanoseconds, size_t count) {
         goto done;
     }
     if (!p->queries || count != p->dispatch_count || !p->last_ticket)
-        THROW(IGVK_ERROR_INTERNAL, "times of a program that was recorded without them, never ran, or has another length");
+        THROW(IGVK_ERROR_INTERNAL,
+              "times of a program that was recorded without them, never ran, or has another length");
     TRY(device_wait_for(d, p->last_ticket));
-    TRY_VULKAN(d->vk.vkGetQueryPoolResults(d->handle, p->queries, 0, (uint32_t)(2 * count), 2 * count * sizeof *stamps, stamps,
-                                           sizeof *stamps, VK_QUERY_RESULT_64_BIT),
+    TRY_VULKAN(d->vk.vkGetQueryPoolResults(d->handle, p->queries, 0, (uint32_t)(2 * count), 2 * count * sizeof *stamps,
+                                           stamps, sizeof *stamps, VK_QUERY_RESULT_64_BIT),
                "reading timestamps");
     for (size_t i = 0; i < count; i++)
         nanoseconds[i] = (double)(stamps[2 * i + 1] - stamps[2 * i]) * (double)d->physical.limits.timestampPeriod;

@@ -15,8 +15,8 @@ typedef struct location {
 struct program {
     device *device;
     workspace *workspace;
-    uint64_t generation;    // of the workspace, when recorded
-    location *locations;    // by tensor id
+    uint64_t generation; // of the workspace, when recorded
+    location *locations; // by tensor id
     size_t location_count;
     VkCommandBuffer *parts; // submitted one after another
     size_t part_count, part_capacity;

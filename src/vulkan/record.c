@@ -14,8 +14,8 @@ typedef struct device_rate {
     double max_submit_ms; // 0: nothing watches
 } device_rate;
 static const device_rate rates[] = {
-    {"discrete", 5e8, 5e7, 200}, {"integrated", 5e7, 1e7, 200}, {"virtual", 5e7, 1e7, 200}, {"cpu", 1e7, 2e6, 0},
-    {"other", 5e7, 1e7, 200},
+    {"discrete", 5e8, 5e7, 200}, {"integrated", 5e7, 1e7, 200}, {"virtual", 5e7, 1e7, 200},
+    {"cpu", 1e7, 2e6, 0},        {"other", 5e7, 1e7, 200},
 };
 
 typedef struct recorder {
@@ -57,7 +57,8 @@ static igvk_status next_part(recorder *r) {
     return status == IGVK_OK ? begin_part(r) : status;
 }
 
-static void barrier(recorder *r, VkPipelineStageFlags from, VkAccessFlags written, VkPipelineStageFlags to, VkAccessFlags seen) {
+static void barrier(recorder *r, VkPipelineStageFlags from, VkAccessFlags written, VkPipelineStageFlags to,
+                    VkAccessFlags seen) {
     VkMemoryBarrier b = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = written, .dstAccessMask = seen};
     r->device->vk.vkCmdPipelineBarrier(r->commands, from, to, 0, 1, &b, 0, NULL, 0, NULL);
 }
@@ -77,7 +78,8 @@ static void barrier_between(recorder *r) {
 // For the host, which reads rings and kept tensors once the run's fence is signalled.
 static void barrier_at_end(recorder *r) {
     barrier(r, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
-            VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
+            VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
 }
 
 // ---- bindings --------------------------------------------------------------------------------------------
@@ -88,11 +90,12 @@ static igvk_status check_location(const recorder *r, const dispatch *x, uint32_t
     if (!l->buffer)
         return fail(IGVK_ERROR_INTERNAL, "shader '%s': argument %u has no memory", x->shader, slot);
     if (l->bytes > device_capabilities(d)->max_binding)
-        return fail(IGVK_ERROR_INTERNAL, "shader '%s': argument %u has %" PRIu64 " bytes and %s binds at most %" PRIu64, x->shader,
-                    slot, l->bytes, d->physical.facts.name, device_capabilities(d)->max_binding);
+        return fail(IGVK_ERROR_INTERNAL, "shader '%s': argument %u has %" PRIu64 " bytes and %s binds at most %" PRIu64,
+                    x->shader, slot, l->bytes, d->physical.facts.name, device_capabilities(d)->max_binding);
     if (!device_has(d, OPTIONAL_ADDRESS) && l->offset % alignment)
-        return fail(IGVK_ERROR_INTERNAL, "shader '%s': argument %u starts at byte %" PRIu64 ", no multiple of %" PRIu64
-                                         " as %s needs", x->shader, slot, l->offset, alignment, d->physical.facts.name);
+        return fail(IGVK_ERROR_INTERNAL,
+                    "shader '%s': argument %u starts at byte %" PRIu64 ", no multiple of %" PRIu64 " as %s needs",
+                    x->shader, slot, l->offset, alignment, d->physical.facts.name);
     return IGVK_OK;
 }
 
@@ -167,7 +170,9 @@ static double estimated_ms(const recorder *r, const dispatch *x) {
 }
 
 // The slowest axis with more than one workgroup: linear_group() and the kernels' use of x stay as they are.
-static int cut_axis(const dispatch *x) { return x->groups[2] > 1 ? 2 : x->groups[1] > 1 ? 1 : 0; }
+static int cut_axis(const dispatch *x) {
+    return x->groups[2] > 1 ? 2 : x->groups[1] > 1 ? 1 : 0;
+}
 
 // Into how many ranges of workgroups a dispatch is cut so that each stays below the limit.
 static uint32_t piece_count(const recorder *r, const dispatch *x) {
@@ -212,15 +217,17 @@ static igvk_status check_groups(const recorder *r, const dispatch *x) {
     const capabilities *c = device_capabilities(r->device);
     for (int i = 0; i < 3; i++)
         if (!x->groups[i] || x->groups[i] > c->max_groups[i])
-            return fail(IGVK_ERROR_INTERNAL, "shader '%s': %ux%ux%u workgroups; %s takes 1 to %u along axis %d", x->shader,
-                        x->groups[0], x->groups[1], x->groups[2], r->device->physical.facts.name, c->max_groups[i], i);
+            return fail(IGVK_ERROR_INTERNAL, "shader '%s': %ux%ux%u workgroups; %s takes 1 to %u along axis %d",
+                        x->shader, x->groups[0], x->groups[1], x->groups[2], r->device->physical.facts.name,
+                        c->max_groups[i], i);
     return IGVK_OK;
 }
 
 // Written once all before has passed the kernels' stage.
 static void timestamp(recorder *r, size_t query) {
     if (r->program->queries)
-        r->device->vk.vkCmdWriteTimestamp(r->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, r->program->queries, (uint32_t)query);
+        r->device->vk.vkCmdWriteTimestamp(r->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, r->program->queries,
+                                          (uint32_t)query);
 }
 
 static igvk_status record_dispatch(recorder *r, const dispatch *x, size_t index, bool waits) {
@@ -241,9 +248,8 @@ static igvk_status create_sets(program *p, const dispatch_list *l) {
     igvk_status status = IGVK_OK;
     device *d = p->device;
     VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER};
-    VkDescriptorPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                                         .poolSizeCount = 1,
-                                         .pPoolSizes = &size};
+    VkDescriptorPoolCreateInfo create = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .poolSizeCount = 1, .pPoolSizes = &size};
     for (size_t i = 0; i < l->count; i++) {
         create.maxSets += l->items[i].argument_count > 0;
         size.descriptorCount += l->items[i].argument_count;
@@ -258,7 +264,8 @@ static igvk_status create_queries(program *p, const dispatch_list *l) {
     igvk_status status = IGVK_OK;
     device *d = p->device;
     if (!device_has(d, OPTIONAL_TIMESTAMPS))
-        THROW(IGVK_ERROR_INVALID, "%s measures no times on the device, or IGVK_DISABLE switches them off", d->physical.facts.name);
+        THROW(IGVK_ERROR_INVALID, "%s measures no times on the device, or IGVK_DISABLE switches them off",
+              d->physical.facts.name);
     VkQueryPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
                                     .queryType = VK_QUERY_TYPE_TIMESTAMP,
                                     .queryCount = (uint32_t)(2 * l->count)};

@@ -55,7 +55,9 @@ const device_buffer *store_buffer(const store *s, const char *name) {
     return e ? &e->buffer : NULL;
 }
 
-bool store_has(const store *s, const char *name) { return find(s, name) != NULL; }
+bool store_has(const store *s, const char *name) {
+    return find(s, name) != NULL;
+}
 
 uint64_t store_bytes(const store *s, const char *name) {
     const store_entry *e = find(s, name);
@@ -117,7 +119,8 @@ static igvk_status need_staging(device *d) {
 }
 
 // Host to buffer (`write`) or back, through the staging buffer in pieces.
-static igvk_status staged_copy(device *d, const device_buffer *b, uint64_t offset, char *host, uint64_t bytes, bool write) {
+static igvk_status staged_copy(device *d, const device_buffer *b, uint64_t offset, char *host, uint64_t bytes,
+                               bool write) {
     igvk_status status = IGVK_OK;
     TRY(need_staging(d));
     for (uint64_t at = 0; at < bytes;) {
@@ -125,7 +128,8 @@ static igvk_status staged_copy(device *d, const device_buffer *b, uint64_t offse
         transfer t = {.from = b->handle, .to = d->staging.handle, .region = {.srcOffset = offset + at, .size = piece}};
         if (write) {
             memcpy(d->staging.mapped, host + at, piece);
-            t = (transfer){.from = d->staging.handle, .to = b->handle, .region = {.dstOffset = offset + at, .size = piece}};
+            t = (transfer){
+                .from = d->staging.handle, .to = b->handle, .region = {.dstOffset = offset + at, .size = piece}};
         }
         TRY(run_transfer(d, &t));
         if (!write)
@@ -164,8 +168,8 @@ static igvk_status find_range(const store *s, const char *name, uint64_t offset,
         return fail(IGVK_ERROR_INTERNAL, "'%s' is not in the store", name);
     uint64_t size = (*out)->buffer.bytes;
     if (offset > size || bytes > size - offset)
-        return fail(IGVK_ERROR_INTERNAL, "'%s' has %" PRIu64 " bytes; %" PRIu64 " from %" PRIu64 " lie outside", name, size, bytes,
-                    offset);
+        return fail(IGVK_ERROR_INTERNAL, "'%s' has %" PRIu64 " bytes; %" PRIu64 " from %" PRIu64 " lie outside", name,
+                    size, bytes, offset);
     return IGVK_OK;
 }
 
@@ -211,8 +215,8 @@ igvk_status store_add(store *s, const char *name, uint64_t bytes, store_kind kin
     if (!old)
         return add_entry(s, name, bytes, kind);
     if (old->buffer.bytes != bytes)
-        return fail(IGVK_ERROR_INTERNAL, "'%s' is in the store with %" PRIu64 " bytes, and is asked for with %" PRIu64, name,
-                    old->buffer.bytes, bytes);
+        return fail(IGVK_ERROR_INTERNAL, "'%s' is in the store with %" PRIu64 " bytes, and is asked for with %" PRIu64,
+                    name, old->buffer.bytes, bytes);
     return IGVK_OK;
 }
 
@@ -236,7 +240,8 @@ igvk_status store_fill(store *s, const char *name, uint64_t offset, uint64_t byt
     return status == IGVK_OK ? fill(s->device, &e->buffer, offset, bytes, word) : status;
 }
 
-igvk_status store_copy(store *s, const char *from, uint64_t from_offset, const char *to, uint64_t to_offset, uint64_t bytes) {
+igvk_status store_copy(store *s, const char *from, uint64_t from_offset, const char *to, uint64_t to_offset,
+                       uint64_t bytes) {
     igvk_status status = IGVK_OK;
     store_entry *source, *target;
     TRY(find_range(s, from, from_offset, bytes, &source));

@@ -10,8 +10,10 @@ igvk_status vulkan_failure(device *d, VkResult result, const char *what) {
     switch (result) {
     case VK_ERROR_DEVICE_LOST:
         d->submissions.lost = true;
-        return fail(IGVK_ERROR_DEVICE_LOST, "%s was lost (reset by its driver or the system) during %s: start again from the "
-                                            "last checkpoint", name, what);
+        return fail(IGVK_ERROR_DEVICE_LOST,
+                    "%s was lost (reset by its driver or the system) during %s: start again from the "
+                    "last checkpoint",
+                    name, what);
     case VK_ERROR_OUT_OF_HOST_MEMORY:
         return fail(IGVK_ERROR_MEMORY, "out of memory: %s on %s", what, name);
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
@@ -107,7 +109,9 @@ uint64_t device_last_finished(device *d) {
     return s->finished;
 }
 
-igvk_status device_wait(device *d) { return device_wait_for(d, d->submissions.submitted); }
+igvk_status device_wait(device *d) {
+    return device_wait_for(d, d->submissions.submitted);
+}
 
 igvk_status submit_run(device *d, const VkCommandBuffer *buffers, size_t count, uint64_t *ticket) {
     igvk_status status = check_alive(d);
@@ -116,7 +120,8 @@ igvk_status submit_run(device *d, const VkCommandBuffer *buffers, size_t count, 
         return status;
     uint64_t next = s->submitted + 1;
     for (size_t i = 0; i < count; i++) {
-        VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &buffers[i]};
+        VkSubmitInfo submit = {
+            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &buffers[i]};
         // The last one's fence covers those before: a queue finishes in order.
         VkFence fence = i + 1 == count ? s->fences[next % FENCES] : VK_NULL_HANDLE;
         TRY_VULKAN(d->vk.vkQueueSubmit(d->queue, 1, &submit, fence), "a submission");

@@ -76,4 +76,6 @@ const device_buffer *workspace_block(const workspace *w, size_t block) {
     return block < w->count && w->blocks[block].handle ? &w->blocks[block] : NULL;
 }
 
-uint64_t workspace_generation(const workspace *w) { return w->generation; }
+uint64_t workspace_generation(const workspace *w) {
+    return w->generation;
+}

@@ -19,12 +19,12 @@ void assert_ok_at(igvk_status status, const char *expression, const char *file, 
     _fail(file, line);
 }
 
-void assert_fails_at(igvk_status status, igvk_status expected, const char *part, const char *expression, const char *file,
-                     int line) {
+void assert_fails_at(igvk_status status, igvk_status expected, const char *part, const char *expression,
+                     const char *file, int line) {
     if (status == expected && strstr(igvk_error_text(), part))
         return;
-    print_error("%s: %s instead of %s with '%s': %s\n", expression, igvk_status_name(status), igvk_status_name(expected), part,
-                status == IGVK_OK ? "" : igvk_error_text());
+    print_error("%s: %s instead of %s with '%s': %s\n", expression, igvk_status_name(status),
+                igvk_status_name(expected), part, status == IGVK_OK ? "" : igvk_error_text());
     _fail(file, line);
 }
 
@@ -54,7 +54,9 @@ device *test_device(void) {
     return opened(no_address && !strcmp(no_address, "1"));
 }
 
-device *test_device_descriptors(void) { return opened(true); }
+device *test_device_descriptors(void) {
+    return opened(true);
+}
 
 // ---- a graph recorded ------------------------------------------------------------------------------------
 
@@ -65,7 +67,9 @@ struct graph_run {
     program *program;
 };
 
-static bool is_ring(const char *name) { return !strcmp(name, "steps") || !strcmp(name, "metrics"); }
+static bool is_ring(const char *name) {
+    return !strcmp(name, "steps") || !strcmp(name, "metrics");
+}
 
 static igvk_status add_externals(const graph *g, store *s) {
     igvk_status status = IGVK_OK;
@@ -92,7 +96,8 @@ static igvk_status record(graph_run *r, device *d, const tensor_id *keep, size_t
     igvk_status status = IGVK_OK;
     dispatch_list list = {0};
     memory_plan plan = {0};
-    plan_options o = {.alignment = 256, .max_block = device_capabilities(d)->max_allocation, .keep = keep, .keep_count = keep_count};
+    plan_options o = {
+        .alignment = 256, .max_block = device_capabilities(d)->max_allocation, .keep = keep, .keep_count = keep_count};
     TRY(graph_check(r->graph));
     TRY(graph_lower(r->graph, device_capabilities(d), keep, keep_count, &list));
     TRY(memory_plan_make(&list, &o, &plan));
@@ -135,16 +140,22 @@ void graph_run_close(graph_run **r) {
     *r = NULL;
 }
 
-store *graph_run_store(graph_run *r) { return r->store; }
+store *graph_run_store(graph_run *r) {
+    return r->store;
+}
 
-program *graph_run_program(graph_run *r) { return r->program; }
+program *graph_run_program(graph_run *r) {
+    return r->program;
+}
 
 void graph_run_write(graph_run *r, const char *name, const void *data, uint64_t bytes) {
     assert_int_equal(store_bytes(r->store, name), bytes);
     assert_ok(store_write(r->store, name, 0, data, bytes));
 }
 
-void graph_run_go(graph_run *r) { assert_ok(program_run(r->program, NULL)); }
+void graph_run_go(graph_run *r) {
+    assert_ok(program_run(r->program, NULL));
+}
 
 void graph_run_read(graph_run *r, tensor_id t, void *data, uint64_t bytes) {
     const tensor *it = tensor_of(r->graph, t), *root = tensor_of(r->graph, it->root);

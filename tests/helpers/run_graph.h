@@ -24,8 +24,10 @@
 #define assert_ok(expression) assert_ok_at((expression), #expression, __FILE__, __LINE__)
 void assert_ok_at(igvk_status status, const char *expression, const char *file, int line);
 // Fails the test unless `expression` gives `expected` and the error text holds `part`.
-#define assert_fails(expression, expected, part) assert_fails_at((expression), expected, part, #expression, __FILE__, __LINE__)
-void assert_fails_at(igvk_status status, igvk_status expected, const char *part, const char *expression, const char *file, int line);
+#define assert_fails(expression, expected, part)                                                                       \
+    assert_fails_at((expression), expected, part, #expression, __FILE__, __LINE__)
+void assert_fails_at(igvk_status status, igvk_status expected, const char *part, const char *expression,
+                     const char *file, int line);
 
 // The device that IGVK_DEVICE picks, opened at the first call; IGVK_TEST_NO_ADDRESS=1 makes it bind by descriptors.
 // Where there is none the process ends with 77: CTest counts the test as skipped.

@@ -76,7 +76,8 @@ static void test_choice(void **state) {
         {NULL, "15", 1, NULL},
         {NULL, "0", MADE_UP, "device 0 (Mock) cannot be used: it computes nothing"},
         {NULL, "mock", MADE_UP, "cannot be used"},
-        {NULL, "GeForce", MADE_UP, "no device 'GeForce' by index or part of the name; there are: 1 (Radeon 4090), 2 (llv"},
+        {NULL, "GeForce", MADE_UP,
+         "no device 'GeForce' by index or part of the name; there are: 1 (Radeon 4090), 2 (llv"},
         {NULL, "", MADE_UP, "no device ''"},
         {"7", NULL, MADE_UP, "no device '7'"},
     };
@@ -95,7 +96,8 @@ static void test_choice(void **state) {
     }
     unsetenv("IGVK_DEVICE");
     size_t chosen;
-    assert_fails(device_choose(made_up + 2, 1, NULL, &chosen), IGVK_ERROR_DEVICE, "no device can be used: 0 (Mock): it computes");
+    assert_fails(device_choose(made_up + 2, 1, NULL, &chosen), IGVK_ERROR_DEVICE,
+                 "no device can be used: 0 (Mock): it computes");
 }
 
 // ---- environment and options -----------------------------------------------------------------------------
@@ -130,7 +132,8 @@ static void test_limits(void **state) {
     assert_int_equal(device_capabilities(d)->max_allocation, 1 << 20);
     assert_int_equal(device_capabilities(d)->max_binding, 4096);
     assert_ok(store_create(d, &s));
-    assert_fails(store_add(s, "weights", (1 << 20) + 4, STORE_DEVICE), IGVK_ERROR_DEVICE_MEMORY, "weights needs 1.00 MiB");
+    assert_fails(store_add(s, "weights", (1 << 20) + 4, STORE_DEVICE), IGVK_ERROR_DEVICE_MEMORY,
+                 "weights needs 1.00 MiB");
     assert_false(store_has(s, "weights"));
     assert_ok(store_add(s, "weights", 1 << 20, STORE_DEVICE));
     assert_true(device_memory_used(d) >= 1 << 20);
@@ -180,8 +183,9 @@ static void test_no_driver(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choice), cmocka_unit_test(test_no_driver), cmocka_unit_test(test_list),  cmocka_unit_test(test_facts),
-        cmocka_unit_test(test_switches), cmocka_unit_test(test_limits), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_choice), cmocka_unit_test(test_no_driver), cmocka_unit_test(test_list),
+        cmocka_unit_test(test_facts),  cmocka_unit_test(test_switches),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, close_test_devices);
 }

@@ -85,7 +85,9 @@ static void session(void) {
     device_close(&d);
 }
 
-static void read_all(const char *path, char **data, size_t *size) { assert_ok(file_read(path, 1 << 28, data, size)); }
+static void read_all(const char *path, char **data, size_t *size) {
+    assert_ok(file_read(path, 1 << 28, data, size));
+}
 
 static void check_valid(const char *path) {
     char *data = NULL;
@@ -93,6 +95,11 @@ static void check_valid(const char *path) {
     read_all(path, &data, &size);
     assert_true(size > 64);
     assert_memory_equal(data, "igvkpc01", 8);
+    uint64_t checksum, hash = 0xcbf29ce484222325u; // FNV-1a of what follows the header
+    memcpy(&checksum, data + 16, sizeof checksum);
+    for (size_t i = 64; i < size; i++)
+        hash = (hash ^ (uint8_t)data[i]) * 0x100000001b3u;
+    assert_true(hash == checksum);
     free(data);
 }
 
@@ -150,9 +157,10 @@ static void test_replaced(void **state) {
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         spoil(path, ways[i]);
         session();
+        check_valid(path);
         free(again);
         read_all(path, &again, &again_size);
-        assert_memory_equal(again, good, 16); // magic and build
+        assert_memory_equal(again, good, 16);           // magic and build
         assert_memory_equal(again + 32, good + 32, 32); // device and driver
     }
     free(again);

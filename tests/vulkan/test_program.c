@@ -27,7 +27,11 @@ typedef struct chain {
 } chain;
 
 static dispatch copy_words(tensor_id source, tensor_id target, uint32_t first, uint32_t count, uint32_t addend) {
-    dispatch d = {.shader = "copy_words", .local_size = LOCAL, .groups = {1, (count + LOCAL - 1) / LOCAL, 1}, .flops = count, .bytes = 8 * count};
+    dispatch d = {.shader = "copy_words",
+                  .local_size = LOCAL,
+                  .groups = {1, (count + LOCAL - 1) / LOCAL, 1},
+                  .flops = count,
+                  .bytes = 8 * count};
     dispatch_constant(&d, first);
     dispatch_scalar(&d, count);
     dispatch_scalar(&d, addend);
@@ -158,6 +162,29 @@ static void test_two_programs_share(void **state) {
     chain_close(&c);
 }
 
+// Nothing but the barrier at its start orders a run of this program after the one before.
+static void test_replay_barrier(void **state) {
+    (void)state;
+    device *devices[] = {test_device(), test_device_descriptors()};
+    for (int i = 0; i < 2; i++) {
+        chain c = {.device = devices[i]};
+        c.list.graph = c.graph = graph_create(NULL);
+        c.counter = graph_external(c.graph, ROLE_STATE, "counter", STORAGE_U32, SHAPE(COUNT));
+        emit(&c, copy_words(c.counter, c.counter, 0, COUNT, 1));
+        assert_ok(memory_plan_make(&c.list, &(plan_options){.alignment = 256, .max_block = 1 << 20}, &c.plan));
+        assert_ok(workspace_create(c.device, &c.workspace));
+        fill_store(&c);
+        assert_ok(program_record(c.device, &c.list, &c.plan, c.store, c.workspace, NULL, &c.program));
+        for (int run = 0; run < 10; run++)
+            assert_ok(program_run(c.program, NULL));
+        assert_ok(device_wait(c.device));
+        const uint32_t *counter = store_map(c.store, "counter");
+        assert_int_equal(counter[0], 10);
+        assert_int_equal(counter[COUNT - 1], 10);
+        chain_close(&c);
+    }
+}
+
 static void test_times(void **state) {
     (void)state;
     device *d = test_device();
@@ -261,7 +288,8 @@ static void test_empty(void **state) {
     assert_ok(workspace_create(c.device, &c.workspace));
     assert_ok(workspace_reserve(c.workspace, &c.plan));
     assert_ok(store_create(c.device, &c.store));
-    assert_ok(program_record(c.device, &c.list, &c.plan, c.store, c.workspace, &(program_options){.timestamps = true}, &c.program));
+    assert_ok(program_record(c.device, &c.list, &c.plan, c.store, c.workspace, &(program_options){.timestamps = true},
+                             &c.program));
     assert_ok(program_run(c.program, NULL));
     assert_ok(device_wait(c.device));
     chain_close(&c);
@@ -269,10 +297,17 @@ static void test_empty(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_runs),          cmocka_unit_test(test_runs_by_descriptors), cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_two_programs_share), cmocka_unit_test(test_times),          cmocka_unit_test(test_reads),
-        cmocka_unit_test(test_workspace_growth), cmocka_unit_test(test_refusals),         cmocka_unit_test(test_binding_limit),
+        cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_runs_by_descriptors),
+        cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_two_programs_share),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_workspace_growth),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_binding_limit),
         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_replay_barrier),
     };
     return cmocka_run_group_tests(tests, NULL, close_test_devices);
 }

@@ -55,16 +55,35 @@ static void test_copies(void **state) {
     check_copies(test_device());
 }
 
-// Discrete devices: nothing mapped, and a staging buffer of 4096 bytes makes pieces.
+// More than the staging buffer's 16 MiB, by pieces.
+static void check_large_copy(device *d) {
+    uint32_t count = (16u << 20) / 4 + 12345;
+    uint32_t *words = malloc(count * sizeof *words), *back = calloc(count, sizeof *back);
+    store *s = NULL;
+    assert_true(words && back);
+    for (uint32_t i = 0; i < count; i++)
+        words[i] = i * 2654435761u;
+    assert_ok(store_create(d, &s));
+    assert_ok(store_add(s, "large", count * sizeof *words, STORE_DEVICE));
+    assert_ok(store_write(s, "large", 4, words + 1, (count - 1) * sizeof *words));
+    assert_ok(store_read(s, "large", 4, back + 1, (count - 1) * sizeof *back));
+    assert_int_equal(words[0], back[0]);
+    assert_memory_equal(back, words, count * sizeof *words);
+    store_destroy(&s);
+    free(words);
+    free(back);
+}
+
+// As on discrete devices, where the host maps nothing of the device's memory.
 static void test_staged_copies(void **state) {
     (void)state;
-    device_options o = {.max_allocation = 20000};
     device *d = NULL;
     test_device();
     setenv("IGVK_DISABLE", "unified", 1);
-    assert_ok(device_open(&o, &d));
+    assert_ok(device_open(NULL, &d));
     unsetenv("IGVK_DISABLE");
     check_copies(d);
+    check_large_copy(d);
     device_close(&d);
 }
 
