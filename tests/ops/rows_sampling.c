@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// Rows of sampling.c.
+#include "ops/op_test.h"
+
+#include "step_block.h"
+
+#include <math.h>
+
+static void build_fill_time(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    out[0] = op_fill_time(g, in[0], row->n[0]);
+}
+
+static void refer_fill_time(const op_row *row, const op_value *in, op_value *out) {
+    (void)row;
+    for (uint64_t i = 0; i < out[0].count; i++)
+        out[0].v[i] = op_step_f32(&in[0], STEP_TIME);
+}
+
+// ---- guidance: n[0] intermediate outputs, n[1] null outputs, n[2] in place -------------------------------------
+
+static void build_guidance(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    const guidance_inputs inputs = {
+        .final_output = row->n[2] ? op_copy(g, in[1]) : in[1],
+        .intermediate = row->n[0] ? in[2] : NO_TENSOR,
+        .null_final = row->n[1] ? in[3] : NO_TENSOR,
+        .null_intermediate = row->n[0] && row->n[1] ? in[4] : NO_TENSOR,
+    };
+    out[0] = op_guidance(g, in[0], &inputs);
+}
+
+static void refer_guidance(const op_row *row, const op_value *in, op_value *out) {
+    const double w = op_step_f32(&in[0], STEP_IG_SCALE), c = op_step_f32(&in[0], STEP_CFG_SCALE);
+    for (uint64_t i = 0; i < out[0].count; i++) {
+        double u = in[1].v[i], u_null = in[3].v[i];
+        if (row->n[0]) {
+            u = in[2].v[i] + w * (u - in[2].v[i]);
+            u_null = in[4].v[i] + w * (u_null - in[4].v[i]);
+        }
+        out[0].v[i] = row->n[1] ? u_null + c * (u - u_null) : u;
+    }
+}
+
+static void fill_scales_of_one(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    op_fill_steps(row, count, f32, u32);
+    op_set_f32(&op_step_block(u32)[STEP_IG_SCALE], 1);
+    op_set_f32(&op_step_block(u32)[STEP_CFG_SCALE], 1);
+}
+
+// With both scales 1 the outcome is the final output, whatever the others hold.
+static void fill_infinity(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    (void)row, (void)u32;
+    for (uint64_t i = 0; i < count; i++)
+        f32[i] = INFINITY;
+}
+
+static void refer_first(const op_row *row, const op_value *in, op_value *out) {
+    (void)row;
+    for (uint64_t i = 0; i < out[0].count; i++)
+        out[0].v[i] = in[1].v[i];
+}
+
+// ---- score: n[0] path -------------------------------------------------------------------------------------------
+
+static void build_score(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    out[0] = op_score(g, row->n[1] ? op_copy(g, in[0]) : in[0], in[1], in[2], (path_kind)row->n[0]);
+}
+
+static void refer_score(const op_row *row, const op_value *in, op_value *out) {
+    const uint64_t elements = in[0].count / in[2].count;
+    const double half_pi = 1.57079632679489661923;
+    for (uint64_t i = 0; i < out[0].count; i++) {
+        const double t = in[2].v[i / elements];
+        const bool cosine = row->n[0] == PATH_COSINE;
+        const double a = cosine ? cos(half_pi * t) : 1 - t, da = cosine ? -half_pi * sin(half_pi * t) : -1;
+        const double s = cosine ? sin(half_pi * t) : t, ds = cosine ? half_pi * cos(half_pi * t) : 1;
+        const double r = a / da, variance = s * s - r * ds * s;
+        out[0].v[i] = (r * in[0].v[i] - in[1].v[i]) / variance;
+    }
+}
+
+// ---- solver: n[0] noise; n[1] the stage is not committed; n[2] previous not used ----------------------------------
+
+enum { OF_STEPS, OF_VELOCITY, OF_NOISE, OF_HIGH, OF_LOW, OF_INPUT, OF_PREVIOUS };
+
+static void build_solver(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    (void)out;
+    const solver_states s = {in[OF_HIGH], in[OF_LOW], in[OF_INPUT], in[OF_PREVIOUS]};
+    op_solver(g, in[OF_STEPS], in[OF_VELOCITY], row->n[0] ? in[OF_NOISE] : NO_TENSOR, &s);
+}
+
+static double pair_of(const op_value *steps, uint32_t k) {
+    return op_step_f32(steps, STEP_COEFFICIENTS + 2 * k) + op_step_f32(steps, STEP_COEFFICIENTS + 2 * k + 1);
+}
+
+static void refer_solver(const op_row *row, const op_value *in, op_value *out) {
+    for (uint64_t i = 0; i < in[OF_HIGH].count; i++) {
+        double x = pair_of(in, 0) * (in[OF_HIGH].v[i] + in[OF_LOW].v[i]) + pair_of(in, 1) * in[OF_VELOCITY].v[i];
+        if (!row->n[2])
+            x += pair_of(in, 2) * in[OF_PREVIOUS].v[i];
+        if (row->n[0])
+            x += pair_of(in, 3) * in[OF_NOISE].v[i];
+        if (!row->n[1]) {
+            out[0].v[i] = (double)(float)x;
+            out[1].v[i] = x - (double)(float)x;
+        }
+        out[2].v[i] = (double)(float)x;
+        out[3].v[i] = in[OF_VELOCITY].v[i];
+    }
+}
+
+static void fill_solver_steps(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    op_fill_steps(row, count, f32, u32);
+    uint32_t *block = op_step_block(u32);
+    block[STEP_COMMIT] = !row->n[1];
+    if (row->n[2])
+        block[STEP_COEFFICIENTS + 4] = block[STEP_COEFFICIENTS + 5] = 0;
+}
+
+#define GUIDANCE_ROW(text, has_intermediate, has_null, place, ...)                                                     \
+    {.op = "guidance", .label = text,                                                                                  \
+     .inputs = {OP_STEPS, OP_INPUT("final", __VA_ARGS__), OP_INPUT("intermediate", __VA_ARGS__),    \
+                OP_INPUT("null", __VA_ARGS__), OP_INPUT("null intermediate", __VA_ARGS__)},            \
+     .outputs = 1, .build = build_guidance, .reference = refer_guidance, .tolerance = 4e-7,                            \
+     .n = {has_intermediate, has_null, place}}
+#define SCORE_ROW(text, path, place, images, ...)                                                                      \
+    {.op = "score", .label = text,                                                                                     \
+     .inputs = {OP_INPUT("velocity", images, __VA_ARGS__), OP_INPUT("x", images, __VA_ARGS__),         \
+                OP_RANGE("t", 0.04, 1, images)},                                                \
+     .outputs = 1, .build = build_score, .reference = refer_score, .tolerance = 4e-7, .n = {path, place}}
+// The low halves are compared to 1e-6 of themselves: 2^-44 of the state.
+#define SOLVER_ROW(text, noise, not_committed, not_previous, previous_fill, ...)                                       \
+    {.op = "solver", .label = text,                                                                                    \
+     .inputs = {{.name = "steps", .kind = OP_U32, .shape = SHAPE((1 + STEP_RING) * STEP_WORDS), .fill = fill_solver_steps},                     \
+                OP_RANGE("velocity", -2, 2, __VA_ARGS__),                                       \
+                OP_RANGE("noise", -4, 4, __VA_ARGS__), OP_STATE_RANGE("high", -3, 3, __VA_ARGS__), \
+                {.name = "low", .kind = OP_STATE_F32, .shape = SHAPE(__VA_ARGS__), .low = -2e-8, .high = 2e-8, .tolerance = 1e-6}, OP_STATE("input", __VA_ARGS__), \
+                {.name = "previous", .kind = OP_STATE_F32, .shape = SHAPE(__VA_ARGS__), .low = -2, .high = 2, .fill = previous_fill}},                         \
+     .build = build_solver, .reference = refer_solver, .tolerance = 1e-8, .n = {noise, not_committed, not_previous}}
+
+static const op_row sampling_rows[] = {
+    {.op = "fill_time", .label = "13", .inputs = {OP_STEPS}, .outputs = 1, .build = build_fill_time,
+     .reference = refer_fill_time, .tolerance = 1e-9, .n = {13}},
+    GUIDANCE_ROW("none", 0, 0, 0, 1),
+    GUIDANCE_ROW("IG", 1, 0, 0, 13, 127),
+    GUIDANCE_ROW("CFG", 0, 1, 0, 3, 4, 65),
+    GUIDANCE_ROW("IG and CFG", 1, 1, 0, 127, 13),
+    GUIDANCE_ROW("IG and CFG in place", 1, 1, 1, 257),
+    {.op = "guidance", .label = "scales of 1",
+     .inputs = {{.name = "steps", .kind = OP_U32, .shape = SHAPE((1 + STEP_RING) * STEP_WORDS), .fill = fill_scales_of_one}, OP_INPUT("final", 77),
+                {.name = "intermediate", .shape = SHAPE(77), .fill = fill_infinity}, {.name = "null", .shape = SHAPE(77), .fill = fill_infinity},
+                {.name = "null intermediate", .shape = SHAPE(77), .fill = fill_infinity}},
+     .outputs = 1, .build = build_guidance, .reference = refer_first, .tolerance = 1e-12, .n = {1, 1}},
+    SCORE_ROW("linear, 1", PATH_LINEAR, 0, 1, 1),
+    SCORE_ROW("linear, 13x127", PATH_LINEAR, 0, 13, 127),
+    SCORE_ROW("cosine in place, 5x3x7", PATH_COSINE, 1, 5, 3, 7),
+    SOLVER_ROW("1", 0, 0, 0, NULL, 1),
+    SOLVER_ROW("with noise, 13x127", 1, 0, 0, NULL, 13, 127),
+    SOLVER_ROW("a stage, 3x65", 0, 1, 0, NULL, 3, 65),
+    SOLVER_ROW("infinite previous of no weight, 257", 1, 0, 1, fill_infinity, 257),
+};

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// The table of operators: names, what each must have, and that the rows of the other tests leave none out.
+#include "ops/op_test.h"
+
+#include "ops/rows_elementwise.c"
+#include "ops/rows_optimizer.c"
+#include "ops/rows_random.c"
+#include "ops/rows_sampling.c"
+#include "ops/rows_training.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define ROWS(rows) {rows, sizeof(rows) / sizeof *(rows)}
+static const struct {
+    const op_row *rows;
+    size_t count;
+} all_rows[] = {
+    ROWS(elementwise_rows), ROWS(random_rows), ROWS(training_rows), ROWS(optimizer_rows), ROWS(sampling_rows),
+};
+
+static void operators_are_whole(void **state) {
+    (void)state;
+    for (size_t i = 0; i < operator_count; i++) {
+        const operator *op = operator_table[i];
+        assert_non_null(op->name);
+        assert_non_null(op->shapes);
+        assert_non_null(op->lower);
+        assert_non_null(op->cost);
+        assert_ptr_equal(operator_find(op->name), op); // so names are apart
+    }
+    assert_null(operator_find("no such operator"));
+}
+
+static void every_operator_has_rows(void **state) {
+    (void)state;
+    const operator *covered[256];
+    size_t count = 0, missing = 0;
+    for (size_t k = 0; k < sizeof all_rows / sizeof *all_rows; k++)
+        for (size_t i = 0; i < all_rows[k].count; i++) {
+            const op_row *row = &all_rows[k].rows[i];
+            assert_non_null(operator_find(row->op));
+            assert_true(op_row_operators(row, covered, sizeof covered / sizeof *covered, &count));
+        }
+    for (size_t i = 0; i < operator_count; i++) {
+        size_t k = 0;
+        while (k < count && covered[k] != operator_table[i])
+            k++;
+        if (k == count) {
+            missing++;
+            print_error("operator '%s' stands in no row of tests/ops/rows_*.c\n", operator_table[i]->name);
+        }
+    }
+    assert_int_equal(missing, 0);
+    for (size_t k = 0; k < count; k++) // and the rows know none that the table does not
+        assert_ptr_equal(operator_find(covered[k]->name), covered[k]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operators_are_whole),
+        cmocka_unit_test(every_operator_has_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
