@@ -13,7 +13,8 @@
 #include <string.h>
 
 #define TIME_RESERVE 2.0    // seconds kept for the last checkpoint of a --time run, at least
-#define RATE_SMOOTHING 0.95
+#define RATE_WINDOW 0.5        // seconds
+#define RATE_SMOOTHING 0.8     // weight of the windows before
 
 typedef struct loop {
     const loop_options *o;
@@ -21,10 +22,11 @@ typedef struct loop {
     run_log *log;
     validation *validation;
     checkpoint_counters counters; // step: the next to submit; seconds: of earlier sessions
-    double start, last_save, last_result, save_seconds;
-    double rate;                  // images a second, smoothed
+    double start, last_save, save_seconds;
+    double rate;                  // images a second, smoothed over windows
+    double window_start;          // results come in bursts: a window is at least RATE_WINDOW long
+    uint64_t window_steps;
     uint64_t saved_step;
-    training_result latest;
 } loop;
 
 static void message(const loop *l, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -38,6 +40,12 @@ static void message(const loop *l, const char *format, ...) {
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     e->message(e->user, text);
+}
+
+// Time spent on something else than steps does not count.
+static void restart_window(loop *l) {
+    l->window_start = clock_seconds();
+    l->window_steps = 0;
 }
 
 static double elapsed(const loop *l) { return clock_seconds() - l->start; }
@@ -94,6 +102,7 @@ static igvk_status save(loop *l) {
     TRY(run_prune(l->o->run, l->o->keep ? l->o->keep : 1));
     l->saved_step = l->counters.step;
     l->last_save = clock_seconds();
+    restart_window(l);
     l->save_seconds = l->last_save - begin;
 done:
     free(path);
@@ -111,12 +120,20 @@ static double seconds_left(const loop *l, uint64_t done) {
     return by_steps >= 0 ? by_steps : by_time;
 }
 
+static void update_rate(loop *l) {
+    double now = clock_seconds(), window = now - l->window_start;
+    l->window_steps++;
+    if (window < RATE_WINDOW)
+        return;
+    double rate = (double)(l->window_steps * l->o->trainer.batch) / window;
+    l->rate = l->rate > 0 ? RATE_SMOOTHING * l->rate + (1 - RATE_SMOOTHING) * rate : rate;
+    l->window_start = now;
+    l->window_steps = 0;
+}
+
 static void report(loop *l, const training_result *r) {
     const igvk_events *e = l->o->events;
-    double now = clock_seconds(), took = now - l->last_result;
-    double rate = took > 0 ? l->o->trainer.batch / took : 0;
-    l->rate = l->rate > 0 ? RATE_SMOOTHING * l->rate + (1 - RATE_SMOOTHING) * rate : rate;
-    l->last_result = now;
+    update_rate(l);
     if (!e || !e->progress)
         return;
     igvk_progress p = {.what = "train", .done = r->step + 1, .total = l->o->steps, .seconds = elapsed(l),
@@ -158,7 +175,6 @@ static igvk_status take_results(loop *l) {
     while (trainer_take(l->trainer, &r)) {
         if (!r.finite)
             return stop_not_finite(l, &r);
-        l->latest = r;
         report(l, &r);
         TRY(write_log(l, &r));
     }
@@ -185,7 +201,7 @@ static igvk_status validate(loop *l) {
                      (unsigned long long)(l->counters.step - 1), r.final_loss, r.auxiliary_loss, line.text ? line.text : ""));
     message(l, "step %llu: validation loss %.4f, auxiliary %.4f (EMA, %u held-out images)", (unsigned long long)l->counters.step,
             r.final_loss, r.auxiliary_loss, r.images);
-    l->last_result = clock_seconds();
+    restart_window(l);
 done:
     text_free(&line);
     return status;
@@ -199,7 +215,7 @@ static igvk_status draw_sheet(loop *l) {
     TRY(trainer_finish(l->trainer));
     TRY(take_results(l));
     TRY(l->o->sheet(l->o->sheet_user, l->trainer, l->counters.step, path));
-    l->last_result = clock_seconds();
+    restart_window(l);
 done:
     free(path);
     return status;
@@ -305,11 +321,11 @@ done:
 igvk_status training_loop(const loop_options *o) {
     igvk_status status = IGVK_OK;
     loop l = {.o = o};
-    l.start = l.last_save = l.last_result = clock_seconds();
+    l.start = l.last_save = clock_seconds();
     TRY(begin(&l));
     message(&l, "%llu parameters, batch %u%s, %u at once", (unsigned long long)parameter_elements(trainer_layout(l.trainer)),
             o->trainer.batch, trainer_micro_batch(l.trainer) < o->trainer.batch ? " accumulated" : "", trainer_micro_batch(l.trainer));
-    l.last_result = clock_seconds();
+    restart_window(&l);
     TRY(take_steps(&l));
 done:
     run_log_close(&l.log);

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT
+// The training loop on the device: resumed runs end with the same bits, micro-batches change nothing but rounding,
+// a stop saves, a gradient that is not finite leaves the state before it.
+#include "core/file.h"
+#include "data/dataset.h"
+#include "formats/safetensors.h"
+#include "training/loop.h"
+#include "training/run_folder.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct {
+    device *device;
+    dataset *data;
+    char folder[64];
+} test;
+
+static void make_dataset(const char *folder) {
+    static const char *const names[] = {"a", "b", "c"};
+    dataset_writer *w = NULL;
+    dataset_writer_options o = {.folder = folder, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3, .held_out = 5,
+                                .flips = true};
+    assert_int_equal(dataset_writer_create(&o, &w), IGVK_OK);
+    for (uint32_t i = 0; i < 23; i++) {
+        uint8_t image[64];
+        for (uint32_t k = 0; k < 64; k++)
+            image[k] = (uint8_t)(i % 3 == 0 ? k * 4 : i % 3 == 1 ? 255 - k * 3 : (k * 37 + i * 11) % 256);
+        assert_int_equal(dataset_append(w, image, i % 3), IGVK_OK);
+    }
+    assert_int_equal(dataset_finish(w), IGVK_OK);
+    dataset_writer_destroy(&w);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    char data[96];
+    snprintf(test.folder, sizeof test.folder, "/tmp/igvk-loop-XXXXXX");
+    if (!mkdtemp(test.folder))
+        return -1;
+    snprintf(data, sizeof data, "%s/data", test.folder);
+    make_dataset(data);
+    device_options o = {.no_address = getenv("IGVK_TEST_NO_ADDRESS") != NULL};
+    if (dataset_open(data, &test.data) != IGVK_OK || device_open(&o, &test.device) != IGVK_OK) {
+        print_message("cannot run: %s\n", igvk_error_text());
+        return -1;
+    }
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    char command[128];
+    device_close(&test.device);
+    dataset_close(&test.data);
+    snprintf(command, sizeof command, "rm -rf %s", test.folder);
+    return system(command);
+}
+
+// ---- runs ------------------------------------------------------------------------------------------
+
+static loop_options options_for(char run[128], const char *name) {
+    loop_options o = {
+        .trainer = {.device = test.device,
+                    .model = {.kind = "sit", .height = 8, .width = 8, .channels = 1, .patch = 2, .hidden = 24, .depth = 2, .heads = 2,
+                              .head_after = 1, .classes = 3, .null_class = true, .mlp_ratio = 4},
+                    .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
+                    .optimizer = {.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1, .ema_decay = 0.99,
+                                  .ema_warmup = true, .warmup = 2},
+                    .label_dropout = 0.2,
+                    .batch = 8,
+                    .micro_batch = 4,
+                    .seed = 3},
+        .data = test.data, .texts = {"{}", "[]"}, .steps = 6, .keep = 3, .log_every = 1};
+    snprintf(run, 128, "%s/%s", test.folder, name);
+    assert_int_equal(folder_create(run), IGVK_OK);
+    o.run = run;
+    return o;
+}
+
+static void checkpoint_of(const char *run, uint64_t step, char out[192]) { snprintf(out, 192, "%s/checkpoint-%08llu.safetensors", run, (unsigned long long)step); }
+
+// Largest difference of two checkpoints' tensors relative to the tensor's largest magnitude; exactly 0: the same bits.
+static double difference(const char *a_path, const char *b_path) {
+    safetensors_file *a = NULL, *b = NULL;
+    double worst = 0;
+    assert_int_equal(safetensors_open(a_path, &a), IGVK_OK);
+    assert_int_equal(safetensors_open(b_path, &b), IGVK_OK);
+    assert_int_equal(safetensors_count(a), safetensors_count(b));
+    for (size_t i = 0; i < safetensors_count(a); i++) {
+        const safetensors_entry *e = safetensors_at(a, i), *f = safetensors_find(b, e->name);
+        float *x = malloc(e->bytes), *y = malloc(e->bytes);
+        double largest = 1e-30, most = 0;
+        assert_non_null(f);
+        assert_int_equal(safetensors_read(a, e, 0, e->bytes, x), IGVK_OK);
+        assert_int_equal(safetensors_read(b, f, 0, e->bytes, y), IGVK_OK);
+        for (uint64_t k = 0; k < e->elements; k++) {
+            assert_true(isfinite(x[k]) && isfinite(y[k]));
+            largest = fmax(largest, fabs(x[k]));
+            most = fmax(most, fabs((double)x[k] - y[k]));
+        }
+        worst = fmax(worst, most / largest);
+        free(x);
+        free(y);
+    }
+    safetensors_close(&a);
+    safetensors_close(&b);
+    return worst;
+}
+
+static void resumed_runs_end_with_the_same_bits(void **state) {
+    (void)state;
+    char whole[128], parts[128], a[192], b[192];
+    loop_options o = options_for(whole, "whole");
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    o = options_for(parts, "parts");
+    o.steps = 3;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    checkpoint_of(parts, 3, a);
+    o.resume_from = a;
+    o.steps = 6;
+    o.trainer.micro_batch = 0; // the checkpoint's
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    checkpoint_of(whole, 6, a);
+    checkpoint_of(parts, 6, b);
+    assert_true(difference(a, b) == 0);
+}
+
+// Adam turns rounding of tiny gradients into whole steps, so one step is compared, and moments and losses by it.
+static void micro_batches_change_rounding_alone(void **state) {
+    (void)state;
+    char run[128], text_a[192], text_b[192];
+    double losses[2];
+    for (int k = 0; k < 2; k++) {
+        char *log = NULL, path[192];
+        size_t size = 0;
+        loop_options o = options_for(run, k ? "micro-2" : "micro-8");
+        o.steps = 1;
+        o.trainer.micro_batch = k ? 2 : 8;
+        assert_int_equal(training_loop(&o), IGVK_OK);
+        snprintf(path, sizeof path, "%s/log.jsonl", run);
+        assert_int_equal(file_read(path, 1 << 20, &log, &size), IGVK_OK);
+        assert_int_equal(sscanf(log, "{\"step\": 0, \"loss\": %lf", &losses[k]), 1);
+        free(log);
+        checkpoint_of(run, 1, k ? text_b : text_a);
+    }
+    assert_true(losses[0] > 0 && fabs(losses[0] - losses[1]) < 1e-6 * losses[0]);
+    checkpoint_counters c;
+    assert_int_equal(checkpoint_read_counters(text_b, &c), IGVK_OK);
+    assert_int_equal(c.micro_batch, 2);
+    assert_int_equal(c.step, 1);
+}
+
+static void the_loss_falls_with_the_guided_target_too(void **state) {
+    (void)state;
+    char run[128], *log = NULL, path[192];
+    size_t size = 0;
+    double first = 0, last = 0;
+    loop_options o = options_for(run, "guided");
+    o.trainer.objective.guided_target = 1.4;
+    o.trainer.objective.guided_low = 0.1;
+    o.trainer.objective.guided_high = 0.9;
+    o.trainer.optimizer.learning_rate = 5e-3;
+    o.steps = 60;
+    o.validate_every = 30;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    snprintf(path, sizeof path, "%s/log.jsonl", run);
+    assert_int_equal(file_read(path, 1 << 20, &log, &size), IGVK_OK);
+    assert_int_equal(sscanf(log, "{\"step\": 0, \"loss\": %lf", &first), 1);
+    assert_int_equal(sscanf(strstr(log, "{\"step\": 58,"), "{\"step\": 58, \"loss\": %lf", &last), 1);
+    assert_non_null(strstr(log, "validation_final"));
+    assert_true(last < 0.8 * first);
+    free(log);
+}
+
+// ---- ends ------------------------------------------------------------------------------------------
+
+static bool stop_at_two(void *user) {
+    uint64_t *asked = user;
+    return ++*asked > 2;
+}
+
+static void a_stop_saves(void **state) {
+    (void)state;
+    char run[128], path[192];
+    uint64_t asked = 0;
+    igvk_events events = {.user = &asked, .stop = stop_at_two};
+    loop_options o = options_for(run, "stop");
+    o.events = &events;
+    assert_int_equal(training_loop(&o), IGVK_INTERRUPTED);
+    checkpoint_of(run, 2, path);
+    assert_true(path_exists(path));
+}
+
+static void a_gradient_that_is_not_finite_leaves_the_state_before_it(void **state) {
+    (void)state;
+    char run[128], path[192], a[192];
+    loop_options o = options_for(run, "not-finite");
+    o.trainer.optimizer.learning_rate = 1e30;
+    o.trainer.optimizer.warmup = 0;
+    assert_int_equal(training_loop(&o), IGVK_ERROR_NOT_FINITE);
+    assert_non_null(strstr(igvk_error_text(), "first in"));
+    uint64_t *steps = NULL;
+    size_t count = 0;
+    assert_int_equal(run_checkpoints(run, &steps, &count), IGVK_OK);
+    assert_int_equal(count, 1);
+    checkpoint_of(run, steps[0], path);
+    snprintf(a, sizeof a, "%s", path);
+    assert_true(difference(a, path) == 0); // and finite
+    free(steps);
+}
+
+static void the_newest_checkpoints_are_kept(void **state) {
+    (void)state;
+    char run[128];
+    uint64_t *steps = NULL;
+    size_t count = 0;
+    loop_options o = options_for(run, "keep");
+    o.save_every = 1;
+    o.keep = 2;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    assert_int_equal(run_checkpoints(run, &steps, &count), IGVK_OK);
+    assert_int_equal(count, 2);
+    assert_true(steps[0] == 5 && steps[1] == 6);
+    free(steps);
+}
+
+static void another_dataset_is_refused_on_resume(void **state) {
+    (void)state;
+    char run[128], path[192], data[128];
+    dataset *other = NULL;
+    static const char *const names[] = {"a", "b", "c"};
+    dataset_writer *w = NULL;
+    uint8_t image[64] = {0};
+    snprintf(data, sizeof data, "%s/other", test.folder);
+    dataset_writer_options d = {.folder = data, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3};
+    assert_int_equal(dataset_writer_create(&d, &w), IGVK_OK);
+    assert_int_equal(dataset_append(w, image, 0), IGVK_OK);
+    assert_int_equal(dataset_finish(w), IGVK_OK);
+    dataset_writer_destroy(&w);
+    assert_int_equal(dataset_open(data, &other), IGVK_OK);
+    loop_options o = options_for(run, "swap");
+    o.steps = 1;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    checkpoint_of(run, 1, path);
+    o.resume_from = path;
+    o.data = other;
+    assert_int_equal(training_loop(&o), IGVK_ERROR_INVALID);
+    assert_non_null(strstr(igvk_error_text(), "dataset"));
+    dataset_close(&other);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resumed_runs_end_with_the_same_bits), cmocka_unit_test(micro_batches_change_rounding_alone),
+        cmocka_unit_test(the_loss_falls_with_the_guided_target_too), cmocka_unit_test(a_stop_saves),
+        cmocka_unit_test(a_gradient_that_is_not_finite_leaves_the_state_before_it),
+        cmocka_unit_test(the_newest_checkpoints_are_kept), cmocka_unit_test(another_dataset_is_refused_on_resume),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
