@@ -92,11 +92,33 @@ static void test_forward_tensors_stay(void **state_) {
     operator exponential = operator_scale;
     exponential.gradient = gradient_is_own_output;
     graph *g = test_graph();
-    tensor_id x = input(g, "x", 5), y = graph_node(g, &exponential, NULL, &x, 1), z = scale(g, x, 2);
-    tensor_id outputs[2] = {y, z}, seed = fill(g, SHAPE(5), 1), seeds[2] = {seed, seed}, dx;
+    tensor_id x = input(g, "x", 5), y = graph_node(g, &exponential, NULL, &x, 1), seed = input(g, "seed", 5);
+    // x is an output too, so that its sum starts with the seed, which is older than y.
+    tensor_id outputs[2] = {y, x}, seeds[2] = {seed, seed}, dx;
     assert_int_equal(graph_gradient(g, outputs, seeds, 2, &x, 1, &dx), IGVK_OK);
     assert_int_equal(node_of(g, 0)->input_count, 1);
     assert_false(tensor_same(dx, y));
+    graph_destroy(&g);
+}
+
+static void gradient_in_reverse(graph *g, uint32_t index, const tensor_id *dy, const bool *want, tensor_id *dx) {
+    (void)index, (void)want;
+    dx[1] = scale(g, dy[0], 3);
+    dx[0] = scale(g, dy[0], 2);
+}
+
+// Both inputs are x, and the rule makes the second one's gradient first: it cannot add what is made after it.
+static void test_newer_sum(void **state_) {
+    (void)state_;
+    operator mixture = operator_add;
+    mixture.gradient = gradient_in_reverse;
+    graph *g = test_graph();
+    tensor_id x = input(g, "x", 5), y = graph_node(g, &mixture, NULL, (tensor_id[]){x, x}, 2);
+    tensor_id dx = gradient_of(g, y, x);
+    host h;
+    run(g, &dx, 1, &h);
+    assert_true(host_at(&h, dx)[0] == 5);
+    host_close(&h);
     graph_destroy(&g);
 }
 
@@ -354,7 +376,7 @@ int main(void) {
         cmocka_unit_test(test_only_what_is_wanted), cmocka_unit_test(test_two_outputs),
         cmocka_unit_test(test_bad_arguments),       cmocka_unit_test(test_whole_views),
         cmocka_unit_test(test_partial_views),       cmocka_unit_test(test_accumulate),
-        cmocka_unit_test(test_accumulate_shared),   cmocka_unit_test(test_random),
+        cmocka_unit_test(test_accumulate_shared),   cmocka_unit_test(test_newer_sum),           cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

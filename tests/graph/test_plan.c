@@ -211,6 +211,41 @@ static void test_in_place(void **state_) {
     graph_destroy(&g);
 }
 
+// Dispatches written by hand: what an operator's lower() may offer and the plan must not take.
+static void test_in_place_offers(void **state_) {
+    (void)state_;
+    graph *g = test_graph();
+    tensor_id a = graph_scratch(g, STORAGE_F32, SHAPE(64)), b = graph_scratch(g, STORAGE_F32, SHAPE(64));
+    tensor_id small = graph_scratch(g, STORAGE_F32, SHAPE(32)), half = graph_view(g, a, 0, SHAPE(32), NULL);
+    const struct {
+        tensor_id from, to, keep;
+        bool taken;
+    } cases[] = {
+        {a, b, NO_TENSOR, true},
+        {a, b, a, false}, // kept, though its last use is the last dispatch
+        {a, b, b, true},
+        {a, small, NO_TENSOR, false},
+        {small, a, NO_TENSOR, false},
+        {half, b, NO_TENSOR, false}, // the kernel's promise is about half of it
+        {half, small, NO_TENSOR, false},
+        {b, half, NO_TENSOR, false},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        dispatch items[2] = {{0}};
+        dispatch_list l = {.graph = g, .items = items, .count = 2};
+        dispatch_bind(&items[0], cases[k].from, ACCESS_WRITE);
+        dispatch_bind(&items[1], cases[k].from, ACCESS_READ);
+        dispatch_bind_in_place(&items[1], cases[k].to, 0);
+        const plan_options o = {16, 1 << 20, false, &cases[k].keep, tensor_is(cases[k].keep)};
+        memory_plan p;
+        assert_int_equal(memory_plan_make(&l, &o, &p), IGVK_OK);
+        tensor_id from = tensor_of(g, cases[k].from)->root, to = tensor_of(g, cases[k].to)->root;
+        assert_int_equal(shared(&p, from, to), cases[k].taken);
+        memory_plan_free(&p);
+    }
+    graph_destroy(&g);
+}
+
 static void test_refusals(void **state_) {
     (void)state_;
     graph *g = test_graph();
@@ -363,6 +398,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_in_place_offers),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_transformers),
     };
