@@ -120,7 +120,7 @@ tensor_id op_fill_time(graph *g, tensor_id steps, uint32_t count); // STEP_TIME 
 // intermediate ones too (no IG). Scales from the step block (w = 1: exactly f; c = 1: exactly u).
 typedef struct guidance_inputs { tensor_id final_output, intermediate, null_final, null_intermediate; } guidance_inputs;
 tensor_id op_guidance(graph *g, tensor_id steps, const guidance_inputs *in);
-// score = (r v - x) / var, per sample t [N] (chapter 7)
+// score = (r v - x) / var, per sample t [N] (chapter 3)
 tensor_id op_score(graph *g, tensor_id velocity, tensor_id x, tensor_id t, path_kind path);
 // x' = c0 x + c1 velocity + c2 previous + c3 noise, with coefficients and state as float pairs.
 // States: high, low (the solver's state), input (what the model sees next), previous. Always input := x' (high part),

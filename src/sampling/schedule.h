@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a sampler does, as a list of stages, each one model evaluation and one solver update. Pure, f64: the
-// device gets a stage's numbers in its step block. Method, chapter 7; official code: SiT/samplers.py.
+// device gets a stage's numbers in its step block. Method, chapter 3; official code: SiT/samplers.py.
 #ifndef IGVK_SAMPLING_SCHEDULE_H
 #define IGVK_SAMPLING_SCHEDULE_H
 
