@@ -34,7 +34,7 @@ static void print_command_case(FILE *out, const command *c) {
         fprintf(out, "        case $before in\n");
         for (size_t i = 0; i < list->count; i++)
             if (list->options[i].kind == IGVK_OPTION_CHOICE) {
-                fprintf(out, "        --%s) files= words='", list->options[i].name);
+                fprintf(out, "        --%s) words='", list->options[i].name);
                 print_words(out, list->options[i].words);
                 fprintf(out, "' ;;\n");
             }
@@ -46,14 +46,15 @@ static void print_command_case(FILE *out, const command *c) {
 }
 
 void completion_bash(FILE *out) {
-    fputs("# bash completion for igvk, made by `igvk completion bash`.\n"
-          "_igvk() {\n"
-          "    local at=$COMP_CWORD current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words= files= before\n"
-          "    # bash splits --flag=value into three words.\n"
-          "    [[ $current == = ]] && current= || { [[ ${COMP_WORDS[at-1]} == = ]] && ((at--)); }\n"
-          "    before=${COMP_WORDS[at-1]}\n"
-          "    COMPREPLY=()\n",
-          out);
+    fputs(
+        "# bash completion for igvk, made by `igvk completion bash`.\n"
+        "_igvk() {\n"
+        "    local at=$COMP_CWORD current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words='' files='' before\n"
+        "    # bash splits --flag=value into three words.\n"
+        "    [[ $current == = ]] && current='' || { [[ ${COMP_WORDS[at-1]} == = ]] && ((at--)); }\n"
+        "    before=${COMP_WORDS[at-1]}\n"
+        "    COMPREPLY=()\n",
+        out);
     fputs("    if ((COMP_CWORD == 1)); then words='", out);
     help_words(out, "");
     fputs(" --help --version'\n    elif [[ $command == help ]]; then words='", out);

@@ -52,12 +52,16 @@ const char *help_value(char out[128], const igvk_option *option) {
     return out;
 }
 
+void help_option_text(char out[512], const igvk_option *option) {
+    bool has_default = option->kind != IGVK_OPTION_FLAG && option->standard[0];
+    snprintf(out, 512, "%s%s%s%s", option->help, has_default ? " [" : "", has_default ? option->standard : "",
+             has_default ? "]" : "");
+}
+
 static void print_option(FILE *out, const igvk_option *option, size_t width) {
     char value[128], text[512];
     const char *shown = help_value(value, option);
-    bool has_default = shown && option->standard[0];
-    snprintf(text, sizeof text, "%s%s%s%s", option->help, has_default ? " [" : "", has_default ? option->standard : "",
-             has_default ? "]" : "");
+    help_option_text(text, option);
     int column = fprintf(out, "%*s--%s%s%s", FLAG_COLUMN, "", option->name, shown ? " " : "", shown ? shown : "");
     if (column + 2 > TEXT_COLUMN) {
         fputc('\n', out);

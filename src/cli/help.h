@@ -13,6 +13,8 @@ void help_command_page(FILE *out, const command *c);
 
 // "N", "ema|model" for choices; null for a flag without value.
 const char *help_value(char out[128], const igvk_option *option);
+// The option's help with its default in brackets.
+void help_option_text(char out[512], const igvk_option *option);
 
 // First words of commands, or the second ones after `group`, each once; commands of a group stand together.
 void help_words(FILE *out, const char *group);

@@ -25,16 +25,13 @@ static void print_text(FILE *out, const char *text) {
 }
 
 static void print_option(FILE *out, const igvk_option *option) {
-    char value[128], tag[256];
+    char value[128], tag[256], text[512];
     const char *shown = help_value(value, option);
     snprintf(tag, sizeof tag, "--%s%s%s", option->name, shown ? " " : "", shown ? shown : "");
     fputs(".TP\n", out);
     print_text(out, tag);
-    print_text(out, option->help);
-    if (shown && option->standard[0]) {
-        fputs("Default: ", out);
-        print_text(out, option->standard);
-    }
+    help_option_text(text, option);
+    print_text(out, text);
 }
 
 static void print_command(FILE *out, const command *c) {

@@ -39,7 +39,7 @@ const command parity_command = {
         "steps, sampler trajectories, guidance, random numbers. Run it first on a new device. Without DIR it takes "
         "the cases built into the program; else each DIR holds a case.json, weights, inputs and outputs.\n"
         "Exit status: 0 where all are within tolerance, 1 where any is out, 2 where a folder is unusable.",
-    .bare = "DIR...",
+    .bare = "[DIR...]",
     .options = igvk_parity_option_list,
     .examples = examples,
     .run = run,
