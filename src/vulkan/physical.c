@@ -79,7 +79,9 @@ static void read_answers(VkPhysicalDevice handle, device_answers *a) {
 // A family that computes and draws nothing where there is one: it does not compete with a display.
 static bool find_queue(VkPhysicalDevice handle, uint32_t *family, uint32_t *timestamp_bits) {
     VkQueueFamilyProperties families[32];
-    uint32_t count = 32;
+    uint32_t count = 0;
+    vkGetPhysicalDeviceQueueFamilyProperties(handle, &count, NULL);
+    count = count < 32 ? count : 32;
     vkGetPhysicalDeviceQueueFamilyProperties(handle, &count, families);
     bool found = false, draws = true;
     for (uint32_t i = 0; i < count; i++) {
