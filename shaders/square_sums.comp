@@ -27,17 +27,17 @@ void main() {
     uint row = i / parts;
     uint j = i - row * parts;
     uint first = row * elements;
+    uint left = (elements + parts - 1) / parts;
     vec2 sum = vec2(0.0);
-    if (j < elements) {
-        do {
-            float v = VALUE(first + j);
-            precise float square = v * v;
-            vec2 s = two_sum(sum.x, square);
-            precise float low = sum.y + s.y;
-            sum = vec2(s.x, low);
-            j += parts;
-        } while (j < elements);
-    }
+    do { // as often in every invocation: SwiftShader loses the last turn of those that leave a do-while early
+        float v = VALUE(first + min(j, elements - 1));
+        precise float square = j < elements ? v * v : 0.0;
+        vec2 s = two_sum(sum.x, square);
+        precise float low = sum.y + s.y;
+        sum = vec2(s.x, low);
+        j += parts;
+        left--;
+    } while (left > 0);
     STORE(f32, sums, 2 * i, sum.x);
     STORE(f32, sums, 2 * i + 1, sum.y);
 }

@@ -140,6 +140,8 @@ static const op_row optimizer_rows[] = {
      .reference = refer_squares, .tolerance = 1e-7},
     {.op = "squares", .label = "1023", .inputs = {OP_INPUT("chunk", 1023)}, .outputs = 1, .build = build_squares,
      .reference = refer_squares, .tolerance = 1e-7},
+    {.op = "squares", .label = "2501, sums of two and three", .inputs = {OP_INPUT("chunk", 2501)}, .outputs = 1,
+     .build = build_squares, .reference = refer_squares, .tolerance = 1e-7},
     NORM_ROW("one chunk of 64, not clipped", 1, fill_zero, OP_RANGE("a", -0.01, 0.01, 64)),
     NORM_ROW("three chunks", 3, fill_zero, OP_INPUT("a", 13), OP_INPUT("b", 128 * 127), OP_INPUT("c", 6400)),
     // More than fits the first pass with one square a sum; small and large values side by side.
