@@ -55,7 +55,7 @@ bool shape_equal(tensor_shape a, tensor_shape b);
 char *shape_text(char out[64], tensor_shape s); // "4x16x48"
 
 typedef struct tensor {
-    const char *name; // roots outside ACTIVATION: the key of their memory; views: the official name; else null or a label
+    const char *name; // external roots: the key of their memory; views: the official name; else null or a label
     storage_type type;
     tensor_role role;
     tensor_shape shape;
@@ -96,7 +96,8 @@ tensor_id graph_scratch(graph *g, storage_type type, tensor_shape shape);
 // Appends a node and returns its first output; the shape rule checks inputs and makes the outputs. Null attributes
 // are zeros. assigns[k] (NO_TENSOR: none) makes output k overwrite that state, of the same type and shape, role STATE
 // or OUTPUT.
-tensor_id graph_node(graph *g, const struct operator *op, const void *attributes, const tensor_id *inputs, size_t input_count);
+tensor_id graph_node(graph *g, const struct operator *op, const void *attributes, const tensor_id *inputs,
+                     size_t input_count);
 tensor_id graph_node_assign(graph *g, const struct operator *op, const void *attributes, const tensor_id *inputs,
                             size_t input_count, const tensor_id *assigns, size_t assign_count);
 tensor_id graph_output(const graph *g, tensor_id first_output, uint32_t k); // output k of the node that made it

@@ -33,7 +33,7 @@ typedef struct dispatch {
     uint32_t scalars[DISPATCH_MAX_SCALARS];
     uint32_t argument_count;
     argument arguments[DISPATCH_MAX_ARGUMENTS];
-    double flops, bytes; // this dispatch's share of the node's cost
+    double flops, bytes; // this dispatch's share of the node's cost; all 0: graph_lower shares it evenly
 } dispatch;
 
 typedef struct dispatch_list {
@@ -50,11 +50,13 @@ typedef struct lowering {
     uint32_t node; // being lowered
 } lowering;
 
-// Lowers every node in order. Unused nodes (no path to an output, a state or `keep`) are left out.
+// Checks the graph (graph_check) and lowers every node in order. Unused nodes (no path to an output, a state or
+// `keep`) are left out. On failure *out is empty; the text names the node. dispatch_list_free it, before the graph.
 igvk_status graph_lower(graph *g, const capabilities *c, const tensor_id *keep, size_t keep_count, dispatch_list *out);
 void dispatch_list_free(dispatch_list *l);
 
-// For operators: appends a copy of `d` (its node is filled in), checking limits.
+// For operators: appends a copy of `d` (its node is filled in). Refuses what the device's limits, the push block or
+// the tensors' roles (parameters and inputs are not written) do not allow; lower() passes the refusal on.
 igvk_status lowering_emit(lowering *l, const dispatch *d);
 
 // Building blocks for `dispatch`, so that an operator's lower() reads as a list:
@@ -63,8 +65,9 @@ void dispatch_bind_in_place(dispatch *d, tensor_id t, uint32_t input_slot); // n
 void dispatch_constant(dispatch *d, uint32_t value);     // next specialization constant
 void dispatch_scalar(dispatch *d, uint32_t value);       // next push word
 void dispatch_scalar_f32(dispatch *d, float value);
-// ceil(items / per_group) workgroups along x, folded into y where x is at its limit: the kernel's linear
-// workgroup index is x + y * gl_NumWorkGroups.x (shaders/include/tensor.glsl, linear_group()).
+// ceil(items / per_group) workgroups along x, folded evenly into rows along y where they are more than x takes: the
+// kernel's linear workgroup index is x + y * gl_NumWorkGroups.x (shaders/include/tensor.glsl, linear_group()), and
+// the last row may reach beyond the items.
 void dispatch_groups_linear(dispatch *d, const capabilities *c, uint64_t items, uint64_t per_group);
 
 #endif

@@ -89,7 +89,14 @@ static igvk_status place_slot(packer *p, uint32_t index) {
 
 // ---- orders ------------------------------------------------------------------------------------------
 
-typedef enum packing_order { BY_SIZE, BY_SIZE_AND_TIME, BY_TIME, BY_FIRST_USE, BY_LAST_USE, PACKING_ORDERS } packing_order;
+typedef enum packing_order {
+    BY_SIZE,
+    BY_SIZE_AND_TIME,
+    BY_TIME,
+    BY_FIRST_USE,
+    BY_LAST_USE,
+    PACKING_ORDERS
+} packing_order;
 
 typedef struct ranked {
     double rank; // the larger, the earlier

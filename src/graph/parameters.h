@@ -36,7 +36,7 @@ typedef struct parameter_layout parameter_layout;
 parameter_layout *parameter_layout_create(uint64_t max_chunk_bytes);
 void parameter_layout_destroy(parameter_layout **l);
 arena *parameter_layout_arena(parameter_layout *l);
-// Copies the name and shape. Errors are sticky: parameter_layout_check.
+// Copies *p and its name; `fill` and `context` are kept. Errors are sticky: parameter_layout_check.
 void parameter_layout_add(parameter_layout *l, const parameter *p);
 igvk_status parameter_layout_check(const parameter_layout *l);
 size_t parameter_count(const parameter_layout *l);

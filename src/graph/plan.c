@@ -109,8 +109,8 @@ static void make_slots(planner *p) {
                 continue;
             }
             p->slot_of[root.i] = (uint32_t)p->slot_count;
-            p->slots[p->slot_count++] =
-                (slot){.size = align_up(place->bytes, p->options->alignment), .first = place->first, .last = place->last};
+            p->slots[p->slot_count++] = (slot){
+                .size = align_up(place->bytes, p->options->alignment), .first = place->first, .last = place->last};
         }
     }
     if (p->options->no_reuse)

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: MIT
 // The memory plan: where every activation lies. A pure function of a dispatch list: live range of each
-// activation root = first to last dispatch that touches it or a view of it; best fit by decreasing size
-// into blocks of at most max_block bytes (a device's largest allocation); in place where a dispatch allows
-// (its input's last use). Roots in `keep` live to the end of the program.
+// activation root = first to last dispatch that touches it or a view of it; best fit (by decreasing size and in
+// other orders, the smallest result is kept) into blocks of at most max_block bytes (a device's largest allocation);
+// in place where a dispatch offers it at its input's last use. Roots in `keep` live to the end of the program.
+// Refuses a tensor larger than a block by name, and a list that reads what nothing wrote.
 #ifndef IGVK_GRAPH_PLAN_H
 #define IGVK_GRAPH_PLAN_H
 
 #include "graph/lower.h"
 
 typedef struct plan_options {
-    uint64_t alignment;  // of offsets, a power of two (256 covers every descriptor limit seen)
-    uint64_t max_block;  // bytes
-    bool no_reuse;       // every tensor its own place: for finding aliasing faults
+    uint64_t alignment; // of offsets, a power of two (256 covers every descriptor limit seen)
+    uint64_t max_block; // bytes
+    bool no_reuse;      // every tensor its own place: for finding aliasing faults
     const tensor_id *keep;
     size_t keep_count;
 } plan_options;
 
 typedef struct placement {
-    bool placed;    // false for external roots, views and unused tensors
+    bool placed; // false for external roots, views and unused tensors
     uint32_t block;
     uint64_t offset, bytes; // bytes: the tensor's own, not rounded
     uint32_t first, last;   // dispatch indices, inclusive
@@ -29,7 +30,8 @@ typedef struct memory_plan {
     uint64_t *block_bytes;
     size_t block_count;
     uint64_t peak;      // sum of block_bytes
-    uint64_t live_peak; // largest sum of rounded sizes live at one dispatch: what no plan can beat
+    uint64_t live_peak; // largest sum of rounded sizes live at one dispatch, an in-place pair counted once: what no
+                        // packing can beat. From live ranges alone.
 } memory_plan;
 
 igvk_status memory_plan_make(const dispatch_list *l, const plan_options *o, memory_plan *out);

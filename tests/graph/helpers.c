@@ -29,7 +29,7 @@ static igvk_status same_shapes(const graph *g, const node *n, output_shapes *out
             return fail(IGVK_ERROR_INVALID, "%s: input %u is %s, input 0 is %s", n->op->name, k,
                         shape_text(b, shape_of(g, n->inputs[k])), shape_text(a, shape_of(g, n->inputs[0])));
         }
-    out->count = n->op == &operator_fork ? 2 : 1;
+    out->count = n->op == &operator_branch ? 2 : 1;
     for (uint32_t k = 0; k < out->count; k++)
         out->shape[k] = shape_of(g, n->inputs[0]);
     return IGVK_OK;
@@ -68,7 +68,7 @@ static igvk_status lower_multiply(lowering *l, const node *n) { return lower_sim
 static igvk_status lower_scale(lowering *l, const node *n) {
     return lower_simple(l, n, "scale", factor_of(n), n->input_count > 1 ? 1 : 0);
 }
-static igvk_status lower_fork(lowering *l, const node *n) { return lower_simple(l, n, "fork", 0, -1); }
+static igvk_status lower_branch(lowering *l, const node *n) { return lower_simple(l, n, "branch", 0, -1); }
 static igvk_status lower_fill(lowering *l, const node *n) { return lower_simple(l, n, "fill", factor_of(n), -1); }
 static igvk_status lower_total(lowering *l, const node *n) { return lower_simple(l, n, "total", 0, -1); }
 static igvk_status lower_spread(lowering *l, const node *n) { return lower_simple(l, n, "spread", 0, -1); }
@@ -109,7 +109,7 @@ static void gradient_scale(graph *g, uint32_t index, const tensor_id *dy, const 
         dx[1] = dy[0];
 }
 
-static void gradient_fork(graph *g, uint32_t index, const tensor_id *dy, const bool *want, tensor_id *dx) {
+static void gradient_branch(graph *g, uint32_t index, const tensor_id *dy, const bool *want, tensor_id *dx) {
     (void)index, (void)want;
     tensor_id parts[2] = {NO_TENSOR, NO_TENSOR};
     for (int k = 0; k < 2; k++)
@@ -154,8 +154,7 @@ const operator operator_scale = {.name = "scale",
                                  .gradient = gradient_scale,
                                  .lower = lower_scale,
                                  .fuse_add = fuse_add_scale};
-const operator operator_fork = {
-    .name = "fork", .shapes = same_shapes, .gradient = gradient_fork, .lower = lower_fork};
+const operator operator_branch = {.name = "branch", .shapes = same_shapes, .gradient = gradient_branch, .lower = lower_branch};
 const operator operator_reverse = {.name = "reverse",
                                    .shapes = same_shapes,
                                    .gradient = gradient_reverse,
@@ -182,7 +181,7 @@ tensor_id multiply(graph *g, tensor_id a, tensor_id b) {
 tensor_id scale(graph *g, tensor_id x, float factor) {
     return graph_node(g, &operator_scale, &(attributes){.factor = factor}, &x, 1);
 }
-tensor_id fork(graph *g, tensor_id x) { return graph_node(g, &operator_fork, NULL, &x, 1); }
+tensor_id branch(graph *g, tensor_id x) { return graph_node(g, &operator_branch, NULL, &x, 1); }
 tensor_id reverse(graph *g, tensor_id x) { return graph_node(g, &operator_reverse, NULL, &x, 1); }
 tensor_id fill(graph *g, tensor_shape shape, float value) {
     return graph_node(g, &operator_fill, &(attributes){value, shape}, NULL, 0);
@@ -274,7 +273,7 @@ void host_run(host *h, const dispatch *d) {
             a[2][i] = a[0][i] * a[1][i];
         else if (strcmp(d->shader, "scale") == 0)
             a[last][i] = factor * a[0][i] + (last == 2 ? a[1][i] : 0);
-        else if (strcmp(d->shader, "fork") == 0) {
+        else if (strcmp(d->shader, "branch") == 0) {
             float x = a[0][i];
             a[1][i] = 2 * x;
             a[2][i] = 3 * x;
@@ -340,7 +339,7 @@ static tensor_id random_node(maker *m) {
     case 3:
         return scale(g, x, 0.5f);
     case 4:
-        x = fork(g, x);
+        x = branch(g, x);
         m->pool[random_below(&m->seed, POOL)] = graph_output(g, x, 1);
         return x;
     case 5:

@@ -26,14 +26,14 @@ extern const capabilities test_capabilities;
     } while (0)
 
 // ---- operators: each function appends a node and returns its first output ------------------------------
-extern const operator operator_add, operator_multiply, operator_scale, operator_fork, operator_reverse, operator_fill,
+extern const operator operator_add, operator_multiply, operator_scale, operator_branch, operator_reverse, operator_fill,
     operator_total, operator_opaque;
-graph *test_graph(void);                                 // graph_create(&operator_add)
-tensor_id add(graph *g, tensor_id a, tensor_id b);       // in place of a
-tensor_id multiply(graph *g, tensor_id a, tensor_id b);  // in place of b
-tensor_id scale(graph *g, tensor_id x, float factor);    // factor x (+ addend: has fuse_add), in place of x or addend
-tensor_id fork(graph *g, tensor_id x);                   // two outputs, 2 x and 3 x
-tensor_id reverse(graph *g, tensor_id x);                // back to front, through a scratch tensor, two dispatches
+graph *test_graph(void);                                // graph_create(&operator_add)
+tensor_id add(graph *g, tensor_id a, tensor_id b);      // in place of a
+tensor_id multiply(graph *g, tensor_id a, tensor_id b); // in place of b
+tensor_id scale(graph *g, tensor_id x, float factor);   // factor x (+ addend: has fuse_add), in place of x or addend
+tensor_id branch(graph *g, tensor_id x);                  // two outputs, 2 x and 3 x
+tensor_id reverse(graph *g, tensor_id x);               // back to front, through a scratch tensor, two dispatches
 tensor_id fill(graph *g, tensor_shape shape, float value);
 tensor_id total(graph *g, tensor_id x);                  // the sum, [1]; its gradient spreads dy
 tensor_id opaque(graph *g, tensor_id x);                 // x + 1, no gradient
@@ -59,7 +59,7 @@ float host_initial(tensor_id root, uint64_t element); // in (-1, 1)
 
 // ---- random graphs -------------------------------------------------------------------------------------
 uint32_t random_below(uint32_t *seed, uint32_t limit);
-// A graph of about `nodes` nodes over views, states, forks and sums. keep (8 ids) takes some activations.
+// A graph of about `nodes` nodes over views, states, branches and sums. keep (8 ids) takes some activations.
 graph *random_graph(uint32_t seed, uint32_t nodes, tensor_id *keep, size_t *keep_count);
 
 #endif

@@ -148,7 +148,7 @@ static void test_only_what_is_wanted(void **state_) {
 static void test_two_outputs(void **state_) {
     (void)state_;
     graph *g = test_graph();
-    tensor_id x = input(g, "x", 5), first = fork(g, x), second = graph_output(g, first, 1);
+    tensor_id x = input(g, "x", 5), first = branch(g, x), second = graph_output(g, first, 1);
     tensor_id seeds[3] = {fill(g, SHAPE(5), 1), fill(g, SHAPE(5), 10), fill(g, SHAPE(5), 100)}, dx[2];
     assert_int_equal(graph_gradient(g, &second, seeds, 1, &x, 1, &dx[0]), IGVK_OK); // dy of output 0 is absent
     tensor_id outputs[3] = {first, second, first};                                  // the same output twice
@@ -241,11 +241,11 @@ static void test_accumulate(void **state_) {
     tensor_id s[6];
     for (uint64_t k = 0; k < 6; k++)
         s[k] = graph_view(g, chunk, 6 * k, SHAPE(6), NULL);
-    tensor_id v[6] = {scale(g, x, 2),                                             // fused
-                      multiply(g, x, x),                                          // no fuse_add
-                      scale(g, x, 3),                                             // read by another
+    tensor_id v[6] = {scale(g, x, 2),    // fused
+                      multiply(g, x, x), // no fuse_add
+                      scale(g, x, 3),    // read by another
                       graph_view(g, scale(g, graph_view(g, x, 0, SHAPE(2, 3), NULL), 4), 0, SHAPE(6), NULL), // fused
-                      scale(g, x, 5),                                             // its state is read after it
+                      scale(g, x, 5),                                                // its state is read after it
                       graph_node(g, &operator_scale, NULL, (tensor_id[]){x, x}, 2)}; // has an addend already
     tensor_id reader = scale(g, v[2], 1), old = scale(g, s[4], 1), keep[2] = {reader, old};
     uint32_t before = graph_node_count(g);
@@ -311,7 +311,7 @@ static tensor_id random_formula(graph *g, uint32_t seed, const tensor_id *inputs
             t = scale(g, a, -0.7f);
             break;
         case 3:
-            t = fork(g, scale(g, a, 0.3f));
+            t = branch(g, scale(g, a, 0.3f));
             pool[random_below(&seed, 8)] = graph_output(g, t, 1);
             break;
         case 4:
@@ -358,7 +358,8 @@ static void test_random(void **state_) {
         host_run_all(&h, &l);
         for (int k = 0; k < 3; k++)
             for (int e = 0; e < SIZE; e++) {
-                double step = 0.02, up = loss_at(&l, keep[3], x[k], e, step), down = loss_at(&l, keep[3], x[k], e, -step);
+                double step = 0.02, up = loss_at(&l, keep[3], x[k], e, step),
+                       down = loss_at(&l, keep[3], x[k], e, -step);
                 double numeric = (up - down) / (2 * step), found = tensor_is(keep[k]) ? host_at(&h, keep[k])[e] : 0;
                 if (!(fabs(found - numeric) < 0.01 * (fabs(numeric) + fabs(found)) + 0.002))
                     FAIL_TEST("seed %u: d loss / d x%d[%d]: %g, by differences %g", seed, k, e, found, numeric);
@@ -371,12 +372,19 @@ static void test_random(void **state_) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sum_in_the_epilogue), cmocka_unit_test(test_sum_by_add),
-        cmocka_unit_test(test_shared_gradients),    cmocka_unit_test(test_forward_tensors_stay),
-        cmocka_unit_test(test_only_what_is_wanted), cmocka_unit_test(test_two_outputs),
-        cmocka_unit_test(test_bad_arguments),       cmocka_unit_test(test_whole_views),
-        cmocka_unit_test(test_partial_views),       cmocka_unit_test(test_accumulate),
-        cmocka_unit_test(test_accumulate_shared),   cmocka_unit_test(test_newer_sum),           cmocka_unit_test(test_random),
+        cmocka_unit_test(test_sum_in_the_epilogue),
+        cmocka_unit_test(test_sum_by_add),
+        cmocka_unit_test(test_shared_gradients),
+        cmocka_unit_test(test_forward_tensors_stay),
+        cmocka_unit_test(test_only_what_is_wanted),
+        cmocka_unit_test(test_two_outputs),
+        cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_whole_views),
+        cmocka_unit_test(test_partial_views),
+        cmocka_unit_test(test_accumulate),
+        cmocka_unit_test(test_accumulate_shared),
+        cmocka_unit_test(test_newer_sum),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,7 +117,7 @@ static void test_views(void **state_) {
 static void test_nodes(void **state_) {
     (void)state_;
     graph *g = test_graph();
-    tensor_id x = input(g, "x", 6), twice = fork(g, x), thrice = graph_output(g, twice, 1);
+    tensor_id x = input(g, "x", 6), twice = branch(g, x), thrice = graph_output(g, twice, 1);
     assert_int_equal(graph_node_count(g), 1);
     assert_int_equal(node_of(g, 0)->output_count, 2);
     assert_true(tensor_same(node_of(g, 0)->outputs[1], thrice));
@@ -164,13 +164,14 @@ static void test_assignment(void **state_) {
     assert_true(tensor_same(t->root, chunk) && tensor_same(t->assigns, s));
     assert_int_equal(t->offset, 32);
     assert_int_equal(t->role, ROLE_STATE);
-    scale(g, new, 2);                                       // the new value, by the assigning output
-    scale(g, graph_view(g, new, 1, SHAPE(2), NULL), 2);     // or a view of it
-    scale(g, graph_view(g, chunk, 0, SHAPE(8), NULL), 2);   // beside it
+    scale(g, new, 2);                                     // the new value, by the assigning output
+    scale(g, graph_view(g, new, 1, SHAPE(2), NULL), 2);   // or a view of it
+    scale(g, graph_view(g, chunk, 0, SHAPE(8), NULL), 2); // beside it
     scale(g, graph_view(g, chunk, 14, SHAPE(6), NULL), 2);
     assert_int_equal(graph_check(g), IGVK_OK);
     graph_label(g, scale(g, graph_view(g, chunk, 13, SHAPE(2), NULL), 2), "late");
-    assert_refused(g, "node 6 (scale 'late') reads state part of 'arena' (2 at byte 52) after node 1 (add) assigned it");
+    assert_refused(g,
+                   "node 6 (scale 'late') reads state part of 'arena' (2 at byte 52) after node 1 (add) assigned it");
     graph_destroy(&g);
 }
 
@@ -213,9 +214,12 @@ static void test_assignment_refused(void **state_) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),     cmocka_unit_test(test_sticky_failure_keeps_its_text),
-        cmocka_unit_test(test_externals),  cmocka_unit_test(test_views),
-        cmocka_unit_test(test_nodes),      cmocka_unit_test(test_assignment),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_sticky_failure_keeps_its_text),
+        cmocka_unit_test(test_externals),
+        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_nodes),
+        cmocka_unit_test(test_assignment),
         cmocka_unit_test(test_assignment_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,15 +8,15 @@ static void test_needed_nodes(void **state_) {
     (void)state_;
     graph *g = test_graph();
     tensor_id x = input(g, "x", 100), s = state(g, "s", 100);
-    tensor_id a = scale(g, x, 2);                         // 0 needed through 4
-    tensor_id unused = multiply(g, a, a);                 // 1
-    tensor_id kept = fork(g, scale(g, unused, 2));        // 2, 3 kept through a view of output 1
+    tensor_id a = scale(g, x, 2);                  // 0 needed through 4
+    tensor_id unused = multiply(g, a, a);          // 1
+    tensor_id kept = branch(g, scale(g, unused, 2)); // 2, 3 kept through a view of output 1
     tensor_id output = graph_external(g, ROLE_OUTPUT, "out", STORAGE_F32, SHAPE(100));
-    assign(g, reverse(g, a), s);                          // 4, 5: reverse is two dispatches
-    opaque(g, kept);                                      // 6 unused
-    assign(g, x, output);                                 // 7
+    assign(g, reverse(g, a), s); // 4, 5: reverse is two dispatches
+    opaque(g, kept);             // 6 unused
+    assign(g, x, output);        // 7
     tensor_id new = graph_output(g, node_of(g, 5)->outputs[0], 0);
-    scale(g, new, 2);                                     // 8 unused: reads the new value, is not read
+    scale(g, new, 2); // 8 unused: reads the new value, is not read
     assert_int_equal(graph_node_count(g), 9);
 
     dispatch_list l;
@@ -45,7 +45,8 @@ static void test_needed_nodes(void **state_) {
 static void test_groups(void **state_) {
     (void)state_;
     capabilities c = test_capabilities;
-    static const uint64_t items[] = {0, 1, 63, 64, 65, 64 * 65535ull, 64 * 65535ull + 1, 1ull << 31, 64 * 65535ull * 65535};
+    static const uint64_t items[] = {
+        0, 1, 63, 64, 65, 64 * 65535ull, 64 * 65535ull + 1, 1ull << 31, 64 * 65535ull * 65535};
     for (size_t k = 0; k < sizeof items / sizeof *items; k++) {
         dispatch d = {0};
         dispatch_groups_linear(&d, &c, items[k], 64);
@@ -142,7 +143,8 @@ static void test_refusal_names_the_node(void **state_) {
     c.max_binding = 10;
     dispatch_list l;
     assert_int_equal(graph_lower(g, &c, NULL, 0, &l), IGVK_ERROR_INVALID);
-    assert_non_null(strstr(igvk_error_text(), "node 0 (scale 'blocks.2.attention'): shader scale: 'x' (100) has 400 B"));
+    assert_non_null(
+        strstr(igvk_error_text(), "node 0 (scale 'blocks.2.attention'): shader scale: 'x' (100) has 400 B"));
     assert_null(l.items);
     graph_destroy(&g);
 }

@@ -90,14 +90,16 @@ static void test_refusals(void **state_) {
     assert_refused(&(parameter){.name = "huge", .shape = SHAPE(1ull << 40, 1ull << 40)}, UINT64_MAX, "'huge'");
     assert_refused(&(parameter){.name = "wide", .shape = SHAPE((1ull << 30) + 1)}, UINT64_MAX, "'wide'");
     assert_refused(&(parameter){.name = "none", .shape = SHAPE(3, 0)}, 4096, "'none' (3x0) is empty");
-    assert_refused(&(parameter){.name = "blocks.1.weight", .shape = SHAPE(3)}, 4096, "'blocks.1.weight' is in the model twice");
+    assert_refused(&(parameter){.name = "blocks.1.weight", .shape = SHAPE(3)}, 4096,
+                   "'blocks.1.weight' is in the model twice");
 }
 
 static void test_sets(void **state_) {
     (void)state_;
     parameter_layout *l = small_layout(1024, 6);
     float context = 1;
-    parameter_layout_add(l, &(parameter){.name = "pos_embed", .shape = SHAPE(1, 1), .fill = fill_seven, .context = &context});
+    parameter_layout_add(
+        l, &(parameter){.name = "pos_embed", .shape = SHAPE(1, 1), .fill = fill_seven, .context = &context});
     assert_int_equal(parameter_layout_check(l), IGVK_OK);
     float value;
     parameter_find(l, "pos_embed")->fill(parameter_find(l, "pos_embed")->context, &value);

@@ -66,7 +66,8 @@ static void check_pairs(const dispatch_list *l, const memory_plan *p, const life
 }
 
 // The largest set that lives at once, an in-place pair (as the plan has it) counted once.
-static uint64_t largest_live_set(const dispatch_list *l, const memory_plan *p, const life *lives, const plan_options *o) {
+static uint64_t largest_live_set(const dispatch_list *l, const memory_plan *p, const life *lives,
+                                 const plan_options *o) {
     uint64_t peak = 0;
     for (uint32_t i = 0; i < l->count; i++) {
         uint64_t live = 0;
@@ -182,9 +183,9 @@ static void test_in_place(void **state_) {
     tensor_id a = scale(g, x, 2), b = scale(g, a, 3), c = scale(g, b, 4); // a chain: one place
     tensor_id d = add(g, c, c);                                           // bound twice: the other slot reads it too
     tensor_id e = add(g, d, d), f = multiply(g, d, e);                    // d is read later; f takes e's place
-    tensor_id h = fork(g, f), i = add(g, h, graph_output(g, h, 1));
-    tensor_id part = scale(g, graph_view(g, i, 8, SHAPE(8), NULL), 2);    // not the whole
-    tensor_id kept = scale(g, part, 2), last = scale(g, kept, 2);         // kept stays
+    tensor_id h = branch(g, f), i = add(g, h, graph_output(g, h, 1));
+    tensor_id part = scale(g, graph_view(g, i, 8, SHAPE(8), NULL), 2); // not the whole
+    tensor_id kept = scale(g, part, 2), last = scale(g, kept, 2);      // kept stays
     assign(g, scale(g, scale(g, last, 1), 1), graph_view(g, s, 0, SHAPE(8), NULL));
     dispatch_list l;
     memory_plan p;
@@ -249,7 +250,7 @@ static void test_in_place_offers(void **state_) {
 static void test_refusals(void **state_) {
     (void)state_;
     graph *g = test_graph();
-    tensor_id x = input(g, "x", 300), keep = scale(g, graph_label(g, fork(g, x), "blocks.3.mlp"), 1);
+    tensor_id x = input(g, "x", 300), keep = scale(g, graph_label(g, branch(g, x), "blocks.3.mlp"), 1);
     dispatch_list l;
     memory_plan p;
     assert_int_equal(graph_lower(g, &test_capabilities, &keep, 1, &l), IGVK_OK);
@@ -259,7 +260,7 @@ static void test_refusals(void **state_) {
     assert_null(p.placements);
     o.max_block = 1280;
     assert_int_equal(memory_plan_make(&l, &o, &p), IGVK_OK);
-    assert_int_equal(p.block_count, 2); // two outputs of fork, scale in place of the first
+    assert_int_equal(p.block_count, 2); // two outputs of branch, scale in place of the first
     memory_plan_free(&p);
     // Nothing may be read that nothing wrote.
     l.items[0] = l.items[1];
@@ -373,9 +374,10 @@ static void plan_transformer(uint64_t n, uint64_t t, uint64_t d, uint64_t e, int
     assert_int_equal(memory_plan_make(&l, &o, &p), IGVK_OK);
     double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     check_plan(&l, &p, &o);
-    print_message("depth %2d width %4d batch %d: %zu dispatches, %.0f MiB in %zu blocks, %.4f of the live peak, %.3f s\n",
-                  depth, (int)d, (int)n, l.count, (double)p.peak / (1 << 20), p.block_count,
-                  (double)p.peak / (double)p.live_peak, seconds);
+    print_message(
+        "depth %2d width %4d batch %d: %zu dispatches, %.0f MiB in %zu blocks, %.4f of the live peak, %.3f s\n", depth,
+        (int)d, (int)n, l.count, (double)p.peak / (1 << 20), p.block_count, (double)p.peak / (double)p.live_peak,
+        seconds);
     assert_true((double)p.peak <= 1.1 * (double)p.live_peak);
     memory_plan_free(&p);
     dispatch_list_free(&l);
@@ -396,11 +398,8 @@ static void test_transformers(void **state_) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_in_place_offers),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_transformers),
+        cmocka_unit_test(test_random),   cmocka_unit_test(test_in_place),     cmocka_unit_test(test_in_place_offers),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_transformers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
