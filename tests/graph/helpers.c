@@ -154,7 +154,8 @@ const operator operator_scale = {.name = "scale",
                                  .gradient = gradient_scale,
                                  .lower = lower_scale,
                                  .fuse_add = fuse_add_scale};
-const operator operator_branch = {.name = "branch", .shapes = same_shapes, .gradient = gradient_branch, .lower = lower_branch};
+const operator operator_branch = {
+    .name = "branch", .shapes = same_shapes, .gradient = gradient_branch, .lower = lower_branch};
 const operator operator_reverse = {.name = "reverse",
                                    .shapes = same_shapes,
                                    .gradient = gradient_reverse,
