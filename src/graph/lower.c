@@ -153,8 +153,8 @@ static igvk_status lower_node(lowering *l, uint32_t index) {
     size_t first = l->list->count;
     l->node = index;
     igvk_status status = n->op->lower(l, n);
-    if (status == IGVK_OK)
-        status = graph_check(l->graph); // scratch tensors' failures are the graph's
+    if (status == IGVK_OK && l->graph->status != IGVK_OK) // a scratch tensor's failure is the graph's
+        status = graph_check(l->graph);
     if (status != IGVK_OK) {
         char text[DESCRIPTION_SIZE];
         return fail_within(status, "%s", describe_node(text, l->graph, index));
