@@ -13,64 +13,74 @@
 
 #ifdef IGVK_SAME_BITS
 #define SAME_BITS precise
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
 #else
 #define SAME_BITS
+#define MULTIPLY_ADD(a, b, c) fma(a, b, c)
 #endif
 
 const float FLOAT_LEAST_NORMAL = 1.17549435e-38;
 #define FLOAT_INFINITY uintBitsToFloat(0x7F800000u)
 #define FLOAT_NAN uintBitsToFloat(0x7FC00000u)
 
-// ---- division and roots: a guess from the exponent's bits, three Newton steps, one residual ----------------
+// ---- division and roots: a guess from the exponent's bits, Newton steps, one residual ------------------------
+// A residual must be that of the rounded number: `precise` keeps the compiler from fusing the product it comes from.
+// Steps before the last are written so that no intermediate lies far below the result, as devices may flush small
+// numbers to zero.
 
 // 1 / b for 2^-126 <= |b| <= 2^125; not finite where b is zero or not finite.
 float igvk_reciprocal(float b) {
-    SAME_BITS float y = uintBitsToFloat(0x7EF311C3u - floatBitsToUint(b)); // within 5 %
-    y = y * (2.0 - b * y);
-    y = y * (2.0 - b * y);
-    y = y + y * (1.0 - b * y);
+    precise float y = uintBitsToFloat(0x7EF311C3u - floatBitsToUint(b)); // within 5 %
+    precise float e = MULTIPLY_ADD(-b, y, 1.0);
+    y = y * MULTIPLY_ADD(e, e + 1.0, 1.0);
+    y = y * MULTIPLY_ADD(-b, y, 2.0);
+    e = MULTIPLY_ADD(-b, y, 1.0);
+    y = MULTIPLY_ADD(y, e, y);
     return y;
 }
 
-// a / b, likewise.
+// a / b, likewise; the last place of quotients below 2^-100 is less certain.
 float igvk_divide(float a, float b) {
-    SAME_BITS float y = igvk_reciprocal(b);
-    SAME_BITS float q = a * y;
-    q = q + (a - q * b) * y;
+    float y = igvk_reciprocal(b);
+    precise float q = a * y;
+    precise float e = MULTIPLY_ADD(-q, b, a);
+    q = MULTIPLY_ADD(e, y, q);
     return q;
 }
 
-// 1 / sqrt(x) before its last step: within 5e-6.
-float igvk_rsqrt_rough(float x) {
-    SAME_BITS float half_x = 0.5 * x;
-    SAME_BITS float y = uintBitsToFloat(0x5F3759DFu - (floatBitsToUint(x) >> 1)); // within 4 %
-    y = y * (1.5 - (half_x * y) * y);
-    y = y * (1.5 - (half_x * y) * y);
+// 1 / sqrt(x) for normal x.
+float igvk_rsqrt_core(float x) {
+    precise float y = uintBitsToFloat(0x5F3759DFu - (floatBitsToUint(x) >> 1)); // within 4 %
+    y = (0.5 * y) * MULTIPLY_ADD(-(x * y), y, 3.0);
+    y = (0.5 * y) * MULTIPLY_ADD(-(x * y), y, 3.0);
+    precise float e = MULTIPLY_ADD(-(x * y), y, 1.0);
+    y = MULTIPLY_ADD(0.5 * y, e, y);
     return y;
 }
 
 // NaN below zero, infinity at zero, zero at infinity.
 float igvk_rsqrt(float x) {
-    SAME_BITS float y = igvk_rsqrt_rough(x);
-    y = y + y * (0.5 - (0.5 * x * y) * y);
+    float y = igvk_rsqrt_core(x);
     float special = x < 0.0 ? FLOAT_NAN : x < FLOAT_LEAST_NORMAL ? FLOAT_INFINITY : x == FLOAT_INFINITY ? 0.0 : x;
     return x >= FLOAT_LEAST_NORMAL && x < FLOAT_INFINITY ? y : special;
 }
 
 float igvk_sqrt(float x) {
-    SAME_BITS float y = igvk_rsqrt_rough(x);
-    y = y + y * (0.5 - (0.5 * x * y) * y);
-    SAME_BITS float root = x * y;
-    root = root + (0.5 * y) * (x - root * root);
+    float y = igvk_rsqrt_core(x);
+    precise float root = x * y;
+    precise float e = MULTIPLY_ADD(-root, y, 1.0);
+    root = MULTIPLY_ADD(0.5 * root, e, root);
     float special = x < 0.0 ? FLOAT_NAN : x < FLOAT_LEAST_NORMAL ? 0.0 : x;
     return x >= FLOAT_LEAST_NORMAL && x < FLOAT_INFINITY ? root : special;
 }
 
 // ---- exponentials and logarithm ----------------------------------------------------------------------------
 
-// p 2^k where the result is a normal number.
+// p 2^k where the result is a normal number. Adding 1.5 2^23 leaves the whole number k in the low bits: software
+// drivers convert float to int lane by lane, which costs more than all the rest of an exponential.
 float igvk_times_power(float p, float k) {
-    return uintBitsToFloat(floatBitsToUint(p) + (uint(int(k)) << 23));
+    precise float shifted = k + 12582912.0;
+    return uintBitsToFloat(floatBitsToUint(p) + (floatBitsToUint(shifted) << 23));
 }
 
 // e^r - 1 for |r| <= ln(2) / 2.
