@@ -151,6 +151,13 @@ igvk_status atomic_file_write(atomic_file *f, const void *data, uint64_t size) {
     return IGVK_OK;
 }
 
+igvk_status atomic_file_patch(atomic_file *f, uint64_t offset, const void *data, uint64_t size) {
+    if (fseeko(f->stream, (off_t)offset, SEEK_SET) != 0 || fwrite(data, 1, (size_t)size, f->stream) != size ||
+        fseeko(f->stream, 0, SEEK_END) != 0)
+        return fail_file("write", f->path, errno);
+    return IGVK_OK;
+}
+
 uint64_t atomic_file_position(const atomic_file *f) { return f->position; }
 
 // Some file systems cannot flush (EINVAL); that is theirs to answer for, not a failed write.

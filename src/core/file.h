@@ -20,6 +20,8 @@ igvk_status fail_file(const char *doing, const char *path, int error);
 typedef struct atomic_file atomic_file;
 igvk_status atomic_file_create(const char *path, atomic_file **out);
 igvk_status atomic_file_write(atomic_file *f, const void *data, uint64_t size);
+// Overwrites bytes already written (a checksum known only at the end); the position stays.
+igvk_status atomic_file_patch(atomic_file *f, uint64_t offset, const void *data, uint64_t size);
 uint64_t atomic_file_position(const atomic_file *f);
 igvk_status atomic_file_commit(atomic_file *f);
 void atomic_file_destroy(atomic_file **f);

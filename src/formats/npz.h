@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// numpy archives as the ADM evaluation reads them: a zip file (stored, zip64 where needed) of .npy arrays.
+// numpy archives as the ADM evaluation reads them: a zip file of .npy arrays, stored uncompressed. Always with
+// zip64 records, as numpy itself writes: 50000 images of 256 x 256 are beyond 4 GiB, and one layout is one path.
 #ifndef IGVK_FORMATS_NPZ_H
 #define IGVK_FORMATS_NPZ_H
 
@@ -7,7 +8,7 @@
 
 typedef enum npy_type { NPY_U8, NPY_F32, NPY_I64 } npy_type;
 
-// Arrays stream: begin one (its whole shape known), write its bytes, begin the next; finish makes the file
+// Arrays stream in C order, little-endian: begin one (its whole shape known), write its bytes, begin the next; finish makes the file
 // appear under its name, destroy without finish leaves nothing.
 typedef struct npz_writer npz_writer;
 igvk_status npz_create(const char *path, npz_writer **out);
