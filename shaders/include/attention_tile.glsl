@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// What the attention kernels share: the shape, the place of rows, the two products and the exponential.
+//
+// One workgroup is one vector of lanes, and every lane owns whole rows (queries; keys in the pass for their
+// gradient): no lane ever needs another's numbers, so there is no shared memory, no barrier and no subgroup
+// operation. What all lanes need, the other side's rows, is loaded in blocks from addresses that do not depend
+// on the lane: on software drivers one scalar load and a broadcast, on GPUs one transaction. Own rows live in
+// registers or on the stack; every loop over them is unrolled, since an array indexed at run time is a gather.
+//
+// Element d of own row r is own[d * ROWS + r]; other row i against own row r is block[i * ROWS + r].
+layout(constant_id = 1) const uint TOKENS = 256;
+layout(constant_id = 2) const uint HEADS = 12;
+layout(constant_id = 3) const uint DIMENSION = 64; // of a head
+layout(constant_id = 4) const uint ROWS = 2;       // that a lane owns
+layout(constant_id = 5) const uint BLOCK = 8;      // other rows in one turn of the loop, at most TOKENS
+layout(constant_id = 6) const uint BROADCAST = 1;  // own rows from broadcasts that keep one lane, else gathers
+
+const uint WIDTH = HEADS * DIMENSION;
+const uint QKV_STRIDE = 3 * WIDTH;           // from a token to the next
+const uint TILE = gl_WorkGroupSize.x * ROWS; // rows of a workgroup
+const bool RAGGED = TOKENS % BLOCK != 0;
+
+uint first_token() { return gl_WorkGroupID.z * TOKENS; }
+uint head_column() { return gl_WorkGroupID.y * DIMENSION; }
+uint qkv_base() { return first_token() * QKV_STRIDE + head_column(); }
+uint width_base() { return first_token() * WIDTH + head_column(); }                           // of [N, T, D] tensors
+uint statistics_base() { return (gl_WorkGroupID.z * HEADS + gl_WorkGroupID.y) * TOKENS; }     // of [N, heads, T]
+
+// Rows are dealt a vector at a time. Lanes beyond the last row compute it once more and store nothing, so that
+// all loads stay inside the tensor.
+uint row_of(uint r, uint lane) { return gl_WorkGroupID.x * TILE + r * gl_WorkGroupSize.x + lane; }
+uint own_row(uint r) { return row_of(r, gl_LocalInvocationIndex); }
+uint clamped(uint row) { return min(row, TOKENS - 1u); }
+
+// The last block of a ragged number of rows starts early, at TOKENS - BLOCK; rows it shares with the block before
+// count for nothing.
+uint block_start(uint next) { return RAGGED ? min(next, TOKENS - BLOCK) : next; }
+bool counts(uint row, uint next) { return !RAGGED || row >= next; }
+
+// 2^x for x <= 127, 2^-126 below -126. Without the comparisons of igvk_exp2, which cost a tenth of the kernel on
+// software drivers; 1.5 ulp. Adding 1.5 2^23 rounds to a whole number and leaves it in the low bits.
+float exp2_of_score(float x) {
+    x = max(x, -126.0);
+    precise float shifted = x + 12582912.0;
+    precise float whole = shifted - 12582912.0;
+    const float r = x - whole;
+    float p = 0.00015476096;
+    p = fma(p, r, 0.0013399933);
+    p = fma(p, r, 0.009618005);
+    p = fma(p, r, 0.05550329);
+    p = fma(p, r, 0.2402265);
+    p = fma(p, r, 0.6931472);
+    p = fma(p, r, 1.0);
+    return uintBitsToFloat(floatBitsToUint(p) + (floatBitsToUint(shifted) << 23));
+}
+
+// own = the lanes' rows of `tensor`, row t at base + t * stride.
+#define LOAD_OWN_ROWS(own, tensor, base, stride)                                                                       \
+    UNROLL for (uint r = 0; r < ROWS; r++) {                                                                           \
+        if (BROADCAST != 0) {                                                                                          \
+            UNROLL for (uint lane = 0; lane < gl_WorkGroupSize.x; lane++) {                                            \
+                POINT_READ(f32, p, tensor, (base) + clamped(row_of(r, lane)) * (stride));                              \
+                UNROLL for (uint d = 0; d < DIMENSION; d++) {                                                          \
+                    const float x = AT(f32, p, tensor, d);                                                             \
+                    own[d * ROWS + r] = lane == 0 || gl_LocalInvocationIndex == lane ? x : own[d * ROWS + r];          \
+                }                                                                                                      \
+            }                                                                                                          \
+        } else {                                                                                                       \
+            POINT_READ(f32, p, tensor, (base) + clamped(own_row(r)) * (stride));                                       \
+            UNROLL for (uint d = 0; d < DIMENSION; d++)                                                                \
+                own[d * ROWS + r] = AT(f32, p, tensor, d);                                                             \
+        }                                                                                                              \
+    }
+
+// The lanes' rows of `tensor` = own * scale[r].
+#define STORE_OWN_ROWS(tensor, base, stride, own, scale)                                                               \
+    UNROLL for (uint r = 0; r < ROWS; r++) {                                                                           \
+        if (own_row(r) < TOKENS) {                                                                                     \
+            POINT_WRITE(f32, p, tensor, (base) + own_row(r) * (stride));                                               \
+            UNROLL for (uint d = 0; d < DIMENSION; d++)                                                                \
+                AT_WRITE(f32, p, tensor, d) = own[d * ROWS + r] * (scale);                                             \
+        }                                                                                                              \
+    }
+
+// block += other rows times own rows, over the head's dimension. `p` points at the first other row.
+#define ADD_DOT_PRODUCTS(block, p, tensor, stride, own)                                                                \
+    UNROLL for (uint d = 0; d < DIMENSION; d++)                                                                        \
+        UNROLL for (uint i = 0; i < BLOCK; i++) {                                                                      \
+            const float x = AT(f32, p, tensor, i * (stride) + d);                                                      \
+            UNROLL for (uint r = 0; r < ROWS; r++)                                                                     \
+                block[i * ROWS + r] = fma(x, own[d * ROWS + r], block[i * ROWS + r]);                                  \
+        }
+
+// own += the sum of other rows, weighted by block.
+#define ADD_WEIGHTED_ROWS(own, p, tensor, stride, block)                                                               \
+    UNROLL for (uint d = 0; d < DIMENSION; d++)                                                                        \
+        UNROLL for (uint i = 0; i < BLOCK; i++) {                                                                      \
+            const float x = AT(f32, p, tensor, i * (stride) + d);                                                      \
+            UNROLL for (uint r = 0; r < ROWS; r++)                                                                     \
+                own[d * ROWS + r] = fma(x, block[i * ROWS + r], own[d * ROWS + r]);                                    \
+        }

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// Attention, forward and backward, without a score matrix in memory. Shapes: qkv [N, T, 3 D] laid out [q | k | v],
+// each of `heads` heads; y [N, T, D]; row statistics [N, heads, T].
+//
+// Forward keeps, where a gradient will be asked for, the log-sum-exp of every row of scores; backward makes the
+// weights from it again, once in a pass over queries (dq, and delta = dy . y per row) and once in a pass over keys
+// (dk and dv). Each pass owns what it writes: no atomics, a fixed order, nothing that depends on the batch.
+#include "ops/common.h"
+#include "ops/ops.h"
+
+#include <math.h>
+
+extern const operator attention_operator, attention_gradient_operator;
+
+#define MAX_HEAD_DIMENSION 128
+
+typedef struct attention_attributes {
+    uint32_t heads;
+    bool keep; // the log-sum-exp is output 1
+} attention_attributes;
+
+typedef struct attention_sizes {
+    uint64_t images, tokens, width;
+    uint32_t heads, dimension; // dimension of a head
+} attention_sizes;
+
+static attention_sizes sizes_of(const graph *g, const node *n) {
+    const attention_attributes *a = n->attributes;
+    const tensor_shape qkv = input_shape(g, n, 0);
+    const uint64_t width = qkv.dim[2] / 3;
+    return (attention_sizes){qkv.dim[0], qkv.dim[1], width, a->heads, (uint32_t)(width / a->heads)};
+}
+
+static igvk_status check_qkv(const graph *g, const node *n) {
+    const attention_attributes *a = n->attributes;
+    igvk_status status = IGVK_OK;
+    TRY(check_input(g, n, 0, "qkv", STORAGE_F32));
+    const tensor_shape s = input_shape(g, n, 0);
+    char text[64];
+    if (s.rank != 3 || a->heads == 0 || s.dim[2] % (3 * (uint64_t)a->heads) != 0)
+        THROW(IGVK_ERROR_INVALID, "%s: input 'qkv' is %s, must be images x tokens x 3 width, width a multiple of %u heads",
+              n->op->name, shape_text(text, s), a->heads);
+    if (s.dim[2] / 3 / a->heads > MAX_HEAD_DIMENSION)
+        THROW(IGVK_ERROR_INVALID, "%s: heads of dimension %u, at most %d: use more heads", n->op->name,
+              (uint32_t)(s.dim[2] / 3 / a->heads), MAX_HEAD_DIMENSION);
+done:
+    return status;
+}
+
+// ---- which kernel ------------------------------------------------------------------------------------------
+
+typedef struct attention_tile {
+    uint32_t lanes; // of a workgroup: one vector
+    uint32_t rows;  // that a lane owns
+    uint32_t block; // other rows in one turn of the loop
+} attention_tile;
+
+// `products`: how many products of head rows the loop's body holds, unrolled. On CPUs two rows a lane halve the
+// broadcasts for each multiply-add, and a body beyond 2304 of those leaves the instruction cache (three times
+// slower); on GPUs registers are what is short. From the shape and the device alone, never from the batch.
+static attention_tile tile_for(const capabilities *c, const attention_sizes *s, uint32_t products) {
+    const uint32_t body = c->cpu ? 2304 : 1024, largest_block = 8;
+    attention_tile t = {.lanes = c->vector_width, .rows = c->cpu && s->tokens > c->vector_width ? 2 : 1};
+    t.block = body / (products * s->dimension * t.rows);
+    t.block = t.block < 1 ? 1 : t.block > largest_block ? largest_block : t.block;
+    t.block = t.block > s->tokens ? (uint32_t)s->tokens : t.block;
+    return t;
+}
+
+static dispatch dispatch_attention(const lowering *l, const char *shader, const attention_sizes *s,
+                                   uint32_t products) {
+    const attention_tile t = tile_for(l->capabilities, s, products);
+    const uint64_t tile = (uint64_t)t.lanes * t.rows;
+    dispatch d = {
+        .shader = shader,
+        .local_size = t.lanes,
+        .groups = {(uint32_t)((s->tokens + tile - 1) / tile), s->heads, (uint32_t)s->images},
+        .flops = 2.0 * products * (double)(s->images * s->width) * (double)(s->tokens * s->tokens),
+    };
+    dispatch_constant(&d, (uint32_t)s->tokens);
+    dispatch_constant(&d, s->heads);
+    dispatch_constant(&d, s->dimension);
+    dispatch_constant(&d, t.rows);
+    dispatch_constant(&d, t.block);
+    dispatch_constant(&d, l->capabilities->lanes_broadcast);
+    dispatch_scalar_f32(&d, (float)(1.4426950408889634 / sqrt((double)s->dimension))); // log2(e)
+    dispatch_scalar_f32(&d, (float)(1.0 / sqrt((double)s->dimension)));
+    return d;
+}
+
+// ---- forward: qkv -> y; log-sum-exp in base 2 ----------------------------------------------------------------
+
+static igvk_status attention_shapes(const graph *g, const node *n, output_shapes *out) {
+    igvk_status status = IGVK_OK;
+    TRY(check_qkv(g, n));
+    const attention_attributes *a = n->attributes;
+    const attention_sizes s = sizes_of(g, n);
+    add_output(out, STORAGE_F32, SHAPE(s.images, s.tokens, s.width));
+    if (a->keep)
+        add_output(out, STORAGE_F32, SHAPE(s.images, s.heads, s.tokens));
+done:
+    return status;
+}
+
+static igvk_status attention_lower(lowering *l, const node *n) {
+    const attention_attributes *a = n->attributes;
+    const attention_sizes s = sizes_of(l->graph, n);
+    dispatch d = dispatch_attention(l, a->keep ? "attention_forward_keep" : "attention_forward", &s, 2);
+    dispatch_bind(&d, n->inputs[0], ACCESS_READ);
+    dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
+    if (a->keep)
+        dispatch_bind(&d, n->outputs[1], ACCESS_WRITE);
+    d.bytes = elementwise_cost(l->graph, n, 0).bytes;
+    return lowering_emit(l, &d);
+}
+
+static void attention_gradient(graph *g, uint32_t node_index, const tensor_id *dy, const bool *want, tensor_id *dx) {
+    const node *n = node_of(g, node_index);
+    const attention_attributes *a = n->attributes;
+    if (!want[0] || !tensor_is(dy[0]))
+        return;
+    if (!a->keep) {
+        graph_fail(g, "attention: its log-sum-exp was not kept: call graph_keep_for_gradient before building the graph");
+        return;
+    }
+    const tensor_id inputs[] = {n->inputs[0], n->outputs[0], n->outputs[1], dy[0]};
+    const attention_attributes same = *a;
+    dx[0] = graph_node(g, &attention_gradient_operator, &same, inputs, 4);
+}
+
+static node_cost attention_cost(const graph *g, const node *n) {
+    const attention_sizes s = sizes_of(g, n);
+    return elementwise_cost(g, n, 4.0 * (double)s.tokens);
+}
+
+const operator attention_operator = {
+    .name = "attention",
+    .attributes_size = sizeof(attention_attributes),
+    .shapes = attention_shapes,
+    .gradient = attention_gradient,
+    .lower = attention_lower,
+    .cost = attention_cost,
+};
+
+tensor_id op_attention(graph *g, tensor_id qkv, uint32_t heads) {
+    const attention_attributes a = {heads, graph_keeps_for_gradient(g)};
+    return graph_node(g, &attention_operator, &a, &qkv, 1);
+}
+
+// ---- backward: qkv, y, log-sum-exp, dy -> dqkv -----------------------------------------------------------------
+
+static igvk_status attention_gradient_shapes(const graph *g, const node *n, output_shapes *out) {
+    igvk_status status = IGVK_OK;
+    TRY(check_qkv(g, n));
+    const attention_sizes s = sizes_of(g, n);
+    TRY(check_shape(g, n, 1, "y", STORAGE_F32, SHAPE(s.images, s.tokens, s.width)));
+    TRY(check_shape(g, n, 2, "log-sum-exp", STORAGE_F32, SHAPE(s.images, s.heads, s.tokens)));
+    TRY(check_shape(g, n, 3, "dy", STORAGE_F32, SHAPE(s.images, s.tokens, s.width)));
+    add_output(out, STORAGE_F32, input_shape(g, n, 0));
+done:
+    return status;
+}
+
+static igvk_status attention_gradient_lower(lowering *l, const node *n) {
+    const attention_sizes s = sizes_of(l->graph, n);
+    const tensor_id qkv = n->inputs[0], y = n->inputs[1], log_sum_exp = n->inputs[2], dy = n->inputs[3];
+    const tensor_id delta = graph_scratch(l->graph, STORAGE_F32, SHAPE(s.images, s.heads, s.tokens));
+    const double bytes = elementwise_cost(l->graph, n, 0).bytes;
+    igvk_status status = IGVK_OK;
+
+    dispatch d = dispatch_attention(l, "attention_query_gradient", &s, 3);
+    const tensor_id query_inputs[] = {qkv, y, log_sum_exp, dy};
+    for (uint32_t i = 0; i < 4; i++)
+        dispatch_bind(&d, query_inputs[i], ACCESS_READ);
+    dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
+    dispatch_bind(&d, delta, ACCESS_WRITE);
+    d.bytes = bytes / 2;
+    TRY(lowering_emit(l, &d));
+
+    d = dispatch_attention(l, "attention_key_gradient", &s, 4);
+    const tensor_id key_inputs[] = {qkv, log_sum_exp, dy, delta};
+    for (uint32_t i = 0; i < 4; i++)
+        dispatch_bind(&d, key_inputs[i], ACCESS_READ);
+    dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
+    d.bytes = bytes / 2;
+    TRY(lowering_emit(l, &d));
+done:
+    return status;
+}
+
+static node_cost attention_gradient_cost(const graph *g, const node *n) {
+    const attention_sizes s = sizes_of(g, n);
+    node_cost cost = elementwise_cost(g, n, 0);
+    cost.flops = 14.0 * (double)(s.images * s.width) * (double)(s.tokens * s.tokens);
+    return cost;
+}
+
+const operator attention_gradient_operator = {
+    .name = "attention_gradient",
+    .attributes_size = sizeof(attention_attributes),
+    .shapes = attention_gradient_shapes,
+    .lower = attention_gradient_lower,
+    .cost = attention_gradient_cost,
+};
