@@ -74,6 +74,13 @@ static void erase_line(void) {
     console.drawn = false;
 }
 
+// What comes next goes below it.
+static void keep_line(void) {
+    if (console.drawn)
+        fputc('\n', stderr);
+    console.drawn = false;
+}
+
 static void show_line(void) {
     if (console.terminal) {
         // One column less: a full line makes some terminals wrap.
@@ -98,8 +105,11 @@ static void on_progress(void *user, const igvk_progress *p) {
     progress_line(console.line, sizeof console.line, p);
     make_harmless(console.line);
     console.waiting = true;
-    if (now() - console.shown_at >= (console.terminal ? LIVE_SECONDS : PLAIN_SECONDS))
+    bool last = p->total && p->done >= p->total;
+    if (last || now() - console.shown_at >= (console.terminal ? LIVE_SECONDS : PLAIN_SECONDS))
         show_line();
+    if (last)
+        keep_line();
 }
 
 static bool on_stop(void *user) {
@@ -152,9 +162,7 @@ void console_row(const char *format, ...) {
 int console_end(igvk_status status) {
     if (console.waiting)
         show_line();
-    if (console.drawn)
-        fputc('\n', stderr);
-    console.drawn = false;
+    keep_line();
     switch (status) {
     case IGVK_OK:
         return EXIT_FINE;

@@ -61,6 +61,6 @@ stop() { # SIGNAL CODE COMMAND...
 stop INT 130 train --resume run --steps 1000000
 stop TERM 143 train --resume run --steps 1000000
 igvk sample --model run --mode ode --num-steps 2 --sheet again.png >/dev/null 2>log || fail 'a stopped run is unreadable'
-stop INT 130 data glyphs --size 128 --variants 10000 --out many
+stop INT 130 data glyphs --variants 5000 --out many
 [[ ! -e many/dataset.json ]] || fail 'an interrupted dataset was left'
 echo "$count examples worked"

@@ -39,6 +39,10 @@ static void test_sampling(void **state) {
     igvk_progress p = {.what = "sample", .done = 26, .total = 104, .seconds = 4, .seconds_left = 12, .rate = 6.5};
     progress_line(line, sizeof line, &p);
     assert_string_equal(line, "sample 26/104, 12s left, 6.50 images/s");
+    p.done = p.total;
+    progress_line(line, sizeof line, &p);
+    assert_string_equal(line, "sample 104/104 in 4s, 6.50 images/s");
+    p.done = 26;
     p.total = 0;
     p.seconds_left = -1;
     progress_line(line, sizeof line, &p);
