@@ -4,7 +4,7 @@
 #include "tensor.glsl"
 #include "math.glsl"
 
-layout(constant_id = 1) const uint KIND = 1; // activation_kind: 1 SiLU, 2 GELU (tanh form)
+layout(constant_id = 2) const uint KIND = 1; // activation_kind: 1 SiLU, 2 GELU (tanh form)
 
 TENSOR_READ(0, f32, x)
 TENSOR_WRITE(1, f32, y)

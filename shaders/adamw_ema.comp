@@ -18,22 +18,39 @@ TENSOR_WRITE(7, f32, ema)
 
 #include "steps.glsl"
 
+bool taken;
+float clip, beta1, rate1, beta2, rate2, bias1, bias2, epsilon, decay, ema_decay, ema_rate;
+
+void prepare() {
+    clip = LOAD(f32, norm, 1);
+    taken = LOAD(f32, norm, 2) != 0.0;
+    beta1 = STEP_F32(STEP_BETA1);
+    rate1 = STEP_F32(STEP_RATE1);
+    beta2 = STEP_F32(STEP_BETA2);
+    rate2 = STEP_F32(STEP_RATE2);
+    bias1 = STEP_F32(STEP_BIAS1);
+    bias2 = STEP_F32(STEP_BIAS2);
+    epsilon = STEP_F32(STEP_EPSILON);
+    decay = 1.0 - STEP_F32(STEP_LEARNING_RATE) * STEP_F32(STEP_WEIGHT_DECAY);
+    ema_decay = STEP_F32(STEP_EMA_DECAY);
+    ema_rate = STEP_F32(STEP_EMA_RATE);
+}
+
 void element(uint i) {
     float p = LOAD_OWN(f32, parameter, i);
-    if (LOAD(f32, norm, 2) != 0.0) {
+    if (taken) {
         if ((LOAD(u32, segments, i / 64) & 1) != 0) {
-            float g = LOAD_OWN(f32, gradient, i) * LOAD(f32, norm, 1);
-            float m = STEP_F32(STEP_BETA1) * LOAD_OWN(f32, moment1, i) + STEP_F32(STEP_RATE1) * g;
-            float v = STEP_F32(STEP_BETA2) * LOAD_OWN(f32, moment2, i) + STEP_F32(STEP_RATE2) * (g * g);
-            float denominator = igvk_sqrt(v) * STEP_F32(STEP_BIAS2) + STEP_F32(STEP_EPSILON);
-            p = p * (1.0 - STEP_F32(STEP_LEARNING_RATE) * STEP_F32(STEP_WEIGHT_DECAY));
-            p = p - STEP_F32(STEP_BIAS1) * igvk_divide(m, denominator);
+            float g = LOAD_OWN(f32, gradient, i) * clip;
+            float m = beta1 * LOAD_OWN(f32, moment1, i) + rate1 * g;
+            float v = beta2 * LOAD_OWN(f32, moment2, i) + rate2 * (g * g);
+            p = p * decay - bias1 * igvk_divide(m, igvk_sqrt(v) * bias2 + epsilon);
             STORE(f32, moment1, i, m);
             STORE(f32, moment2, i, v);
             STORE(f32, parameter, i, p);
         }
-        STORE(f32, ema, i, STEP_F32(STEP_EMA_DECAY) * LOAD_OWN(f32, ema, i) + STEP_F32(STEP_EMA_RATE) * p);
+        STORE(f32, ema, i, ema_decay * LOAD_OWN(f32, ema, i) + ema_rate * p);
     }
     STORE(f32, gradient, i, 0.0);
 }
+#define ELEMENTS_PREPARE
 #include "elements.glsl"

@@ -9,7 +9,14 @@ TENSOR_WRITE(1, f32, y)
 
 #include "steps.glsl"
 
-void element(uint i) {
-    STORE(f32, y, i, STEP_F32(STEP_TIME));
+float time;
+
+void prepare() {
+    time = STEP_F32(STEP_TIME);
 }
+
+void element(uint i) {
+    STORE(f32, y, i, time);
+}
+#define ELEMENTS_PREPARE
 #include "elements.glsl"

@@ -6,8 +6,8 @@
 // scalars: count
 #include "tensor.glsl"
 
-layout(constant_id = 1) const uint HAS_INTERMEDIATE = 1;
-layout(constant_id = 2) const uint HAS_NULL = 1;
+layout(constant_id = 2) const uint HAS_INTERMEDIATE = 1;
+layout(constant_id = 3) const uint HAS_NULL = 1;
 
 TENSOR_READ(0, u32, steps)
 TENSOR_READ(1, f32, final_output)
@@ -18,8 +18,14 @@ TENSOR_WRITE(5, f32, y)
 
 #include "steps.glsl"
 
+float w, c;
+
+void prepare() {
+    w = STEP_F32(STEP_IG_SCALE);
+    c = STEP_F32(STEP_CFG_SCALE);
+}
+
 float internal_guidance(float f, float i) {
-    float w = STEP_F32(STEP_IG_SCALE);
     return w == 1.0 ? f : f + (w - 1.0) * (f - i);
 }
 
@@ -31,9 +37,9 @@ void element(uint i) {
         float u_null = LOAD(f32, null_final, i);
         if (HAS_INTERMEDIATE != 0)
             u_null = internal_guidance(u_null, LOAD(f32, null_intermediate, i));
-        float c = STEP_F32(STEP_CFG_SCALE);
         u = c == 1.0 ? u : u_null + c * (u - u_null);
     }
     STORE(f32, y, i, u);
 }
+#define ELEMENTS_PREPARE
 #include "elements.glsl"

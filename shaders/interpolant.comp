@@ -6,7 +6,7 @@
 #include "tensor.glsl"
 #include "math.glsl"
 
-layout(constant_id = 1) const uint COSINE = 0;
+layout(constant_id = 2) const uint COSINE = 0;
 
 TENSOR_READ(0, f32, x)
 TENSOR_READ(1, f32, noise)

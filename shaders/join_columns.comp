@@ -4,7 +4,7 @@
 // scalars: N D, D
 #include "tensor.glsl"
 
-layout(constant_id = 1) const uint PARTS = 2;
+layout(constant_id = 2) const uint PARTS = 2;
 
 TENSOR_READ(0, f32, x0)
 TENSOR_READ(1, f32, x1)

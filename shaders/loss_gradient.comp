@@ -11,9 +11,15 @@ TENSOR_WRITE(3, f32, dauxiliary)
 
 #include "steps.glsl"
 
+float each;
+
+void prepare() {
+    each = STEP_F32(STEP_LOSS_SCALE) * LOAD(f32, dy, 0) * SCALAR_F32(2);
+}
+
 void element(uint i) {
-    float each = STEP_F32(STEP_LOSS_SCALE) * LOAD(f32, dy, 0) * SCALAR_F32(2);
     STORE(f32, dfinal, i, each);
     STORE(f32, dauxiliary, i, SCALAR_F32(1) * each);
 }
+#define ELEMENTS_PREPARE
 #include "elements.glsl"

@@ -6,7 +6,7 @@
 #include "tensor.glsl"
 #include "math.glsl"
 
-layout(constant_id = 1) const uint FUNCTION = 0;
+layout(constant_id = 2) const uint FUNCTION = 0;
 
 TENSOR_READ(0, f32, x)
 TENSOR_WRITE(1, f32, y)

@@ -5,8 +5,8 @@
 // scalars: count, C, H, W, p
 #include "tensor.glsl"
 
-layout(constant_id = 1) const uint TO_TOKENS = 1;
-layout(constant_id = 2) const uint CHANNEL_LAST = 0;
+layout(constant_id = 2) const uint TO_TOKENS = 1;
+layout(constant_id = 3) const uint CHANNEL_LAST = 0;
 
 TENSOR_READ(0, f32, x)
 TENSOR_WRITE(1, f32, y)

@@ -8,7 +8,14 @@ TENSOR_READ(0, u32, steps)
 TENSOR_READ(1, u32, ring)
 TENSOR_WRITE(2, u32, y)
 
-void element(uint i) {
-    STORE(u32, y, i, LOAD(u32, ring, (LOAD(u32, steps, 0) % SCALAR(1)) * SCALAR(0) + i));
+uint block;
+
+void prepare() {
+    block = (LOAD(u32, steps, 0) % SCALAR(1)) * SCALAR(0);
 }
+
+void element(uint i) {
+    STORE(u32, y, i, LOAD(u32, ring, block + i));
+}
+#define ELEMENTS_PREPARE
 #include "elements.glsl"

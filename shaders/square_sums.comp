@@ -1,10 +1,10 @@
 #version 450
 // SPDX-License-Identifier: MIT
-// Sums of squares, of a tensor or of a difference, as pairs (high, low). A row of E elements gives P partial sums:
-// the j-th of elements j, j + P, j + 2 P, ..., so neighbours read neighbours and the order is fixed. What is
-// squared is rounded once; the sum is exact to about 2^-40.
+// Sums of squares, of a tensor or of a difference, as pairs (high, low). A row of E elements is cut into blocks of
+// one workgroup, `turns` elements an invocation, of which neighbours take neighbours; every invocation gives one sum.
+// What is squared is rounded once; the sum is exact to about 2^-40.
 // variants: squares=-DDIFFERENCE=0; squared_error=-DDIFFERENCE=1
-// scalars: rows P, P, E
+// scalars: blocks in all, blocks of a row, E, turns
 #include "tensor.glsl"
 #include "math.glsl"
 
@@ -20,14 +20,13 @@ TENSOR_WRITE(1, f32, sums)
 #endif
 
 void main() {
-    uint i = linear_invocation();
-    if (i >= SCALAR(0))
+    uint group = linear_group();
+    if (group >= SCALAR(0))
         return;
-    uint parts = SCALAR(1), elements = SCALAR(2);
-    uint row = i / parts;
-    uint j = i - row * parts;
+    uint blocks = SCALAR(1), elements = SCALAR(2), turns = SCALAR(3);
+    uint row = group / blocks;
     uint first = row * elements;
-    uint left = (elements + parts - 1) / parts;
+    uint j = (group - row * blocks) * gl_WorkGroupSize.x * turns + gl_LocalInvocationIndex;
     vec2 sum = vec2(0.0);
     do { // as often in every invocation: SwiftShader loses the last turn of those that leave a do-while early
         float v = VALUE(first + min(j, elements - 1));
@@ -35,9 +34,10 @@ void main() {
         vec2 s = two_sum(sum.x, square);
         precise float low = sum.y + s.y;
         sum = vec2(s.x, low);
-        j += parts;
-        left--;
-    } while (left > 0);
+        j += gl_WorkGroupSize.x;
+        turns--;
+    } while (turns > 0);
+    uint i = linear_invocation();
     STORE(f32, sums, 2 * i, sum.x);
     STORE(f32, sums, 2 * i + 1, sum.y);
 }

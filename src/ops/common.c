@@ -54,16 +54,33 @@ igvk_status check_count(const char *what, uint64_t elements) {
     return IGVK_OK;
 }
 
+#define INVOCATIONS_LOCAL 64
+
 dispatch dispatch_invocations(const lowering *l, const char *shader, uint64_t invocations) {
-    dispatch d = {.shader = shader, .local_size = ELEMENTS_LOCAL_SIZE};
-    dispatch_groups_linear(&d, l->capabilities, invocations, ELEMENTS_LOCAL_SIZE);
+    dispatch d = {.shader = shader, .local_size = INVOCATIONS_LOCAL};
+    dispatch_groups_linear(&d, l->capabilities, invocations, INVOCATIONS_LOCAL);
     return d;
 }
 
+uint32_t vector_local_size(const capabilities *c) { return c->cpu ? c->vector_width : ELEMENTS_GPU_LOCAL; }
+
 dispatch dispatch_elements(const lowering *l, const char *shader, uint64_t count) {
-    dispatch d = {.shader = shader, .local_size = ELEMENTS_LOCAL_SIZE};
-    dispatch_groups_linear(&d, l->capabilities, count, ELEMENTS_LOCAL_SIZE * ELEMENTS_PER_INVOCATION);
+    dispatch d = {.shader = shader, .local_size = vector_local_size(l->capabilities)};
+    const uint32_t turns = l->capabilities->cpu ? ELEMENTS_CPU_TURNS : ELEMENTS_GPU_TURNS;
+    dispatch_groups_linear(&d, l->capabilities, count, (uint64_t)d.local_size * ELEMENTS_UNROLLED * turns);
     dispatch_scalar(&d, (uint32_t)count);
+    dispatch_constant(&d, turns);
+    return d;
+}
+
+dispatch dispatch_square_sums(const lowering *l, const char *shader, uint64_t rows, uint64_t parts, uint64_t elements) {
+    dispatch d = {.shader = shader, .local_size = vector_local_size(l->capabilities)};
+    const uint64_t blocks = parts / d.local_size;
+    dispatch_groups_linear(&d, l->capabilities, rows * blocks, 1);
+    dispatch_scalar(&d, (uint32_t)(rows * blocks));
+    dispatch_scalar(&d, (uint32_t)blocks);
+    dispatch_scalar(&d, (uint32_t)elements);
+    dispatch_scalar(&d, (uint32_t)((elements + parts - 1) / parts));
     return d;
 }
 

@@ -25,10 +25,15 @@ uint64_t sample_elements(tensor_shape s);
 
 // A dispatch of `invocations`, one for each item: the kernel's linear_invocation().
 dispatch dispatch_invocations(const lowering *l, const char *shader, uint64_t invocations);
-// A dispatch of a kernel that ends with elements.glsl; the count is its first push word.
+// A dispatch of a kernel that ends with elements.glsl; sets its first push word and specialization constant.
 dispatch dispatch_elements(const lowering *l, const char *shader, uint64_t count);
+// Invocations of a workgroup for loops of that kind: one vector on CPUs.
+uint32_t vector_local_size(const capabilities *c);
 // Counts reach shaders as 32-bit words with room for a workgroup beyond the end; refuses more.
 igvk_status check_count(const char *what, uint64_t elements);
+// The first pass of sums of squares (shaders/square_sums.comp): `parts` sums of each row of `elements`, a multiple of
+// vector_local_size.
+dispatch dispatch_square_sums(const lowering *l, const char *shader, uint64_t rows, uint64_t parts, uint64_t elements);
 
 // Every input and output once, and `flops` for each element of the first output.
 node_cost elementwise_cost(const graph *g, const node *n, double flops);

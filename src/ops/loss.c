@@ -29,16 +29,13 @@ done:
 static igvk_status squared_error_lower(lowering *l, const node *n) {
     const tensor_shape s = input_shape(l->graph, n, 0);
     const uint64_t rows = s.dim[0], elements = sample_elements(s);
-    uint64_t parts = 1;
+    uint64_t parts = vector_local_size(l->capabilities);
     while (parts * parts < elements)
         parts *= 2;
     igvk_status status = IGVK_OK;
     const tensor_id sums = graph_scratch(l->graph, STORAGE_F32, SHAPE(rows, parts, 2));
 
-    dispatch d = dispatch_invocations(l, "squared_error", rows * parts);
-    dispatch_scalar(&d, (uint32_t)(rows * parts));
-    dispatch_scalar(&d, (uint32_t)parts);
-    dispatch_scalar(&d, (uint32_t)elements);
+    dispatch d = dispatch_square_sums(l, "squared_error", rows, parts, elements);
     dispatch_bind(&d, n->inputs[0], ACCESS_READ);
     dispatch_bind(&d, n->inputs[1], ACCESS_READ);
     dispatch_bind(&d, sums, ACCESS_WRITE);

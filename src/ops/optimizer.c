@@ -30,10 +30,7 @@ static igvk_status squares_lower(lowering *l, const node *n) {
         sums *= 2;
     const tensor_id first_pass = graph_scratch(l->graph, STORAGE_F32, SHAPE(sums, 2));
 
-    dispatch d = dispatch_invocations(l, "squares", sums);
-    dispatch_scalar(&d, (uint32_t)sums);
-    dispatch_scalar(&d, (uint32_t)sums);
-    dispatch_scalar(&d, (uint32_t)elements);
+    dispatch d = dispatch_square_sums(l, "squares", 1, sums, elements);
     dispatch_bind(&d, n->inputs[0], ACCESS_READ);
     dispatch_bind(&d, first_pass, ACCESS_WRITE);
     TRY(lowering_emit(l, &d));

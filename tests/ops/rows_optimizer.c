@@ -56,20 +56,6 @@ static void fill_zero(const op_row *row, uint64_t count, float *f32, uint32_t *u
     u32[0] = 0;
 }
 
-static void build_squares(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
-    (void)row;
-    out[0] = op_squares(g, in[0], NO_TENSOR);
-}
-
-// Of the partials only their number and the sum are promised; the kernel's own order is element j to partial j.
-static void refer_squares(const op_row *row, const op_value *in, op_value *out) {
-    (void)row;
-    for (uint64_t i = 0; i < out[0].count; i++)
-        out[0].v[i] = 0;
-    for (uint64_t i = 0; i < in[0].count; i++)
-        out[0].v[2 * (i % SQUARES_PARTIALS)] += in[0].v[i] * in[0].v[i];
-}
-
 // ---- AdamW and EMA ---------------------------------------------------------------------------------------------
 
 enum { IN_STEPS, IN_NORM, IN_SEGMENTS, IN_PARAMETER, IN_GRADIENT, IN_MOMENT1, IN_MOMENT2, IN_EMA };
@@ -136,12 +122,9 @@ static void refer_advance(const op_row *row, const op_value *in, op_value *out) 
      .build = build_adamw, .reference = refer_adamw, .tolerance = 2e-7, .n = {held}}
 
 static const op_row optimizer_rows[] = {
-    {.op = "squares", .label = "1", .inputs = {OP_INPUT("chunk", 1)}, .outputs = 1, .build = build_squares,
-     .reference = refer_squares, .tolerance = 1e-7},
-    {.op = "squares", .label = "1023", .inputs = {OP_INPUT("chunk", 1023)}, .outputs = 1, .build = build_squares,
-     .reference = refer_squares, .tolerance = 1e-7},
-    {.op = "squares", .label = "2501, sums of two and three", .inputs = {OP_INPUT("chunk", 2501)}, .outputs = 1,
-     .build = build_squares, .reference = refer_squares, .tolerance = 1e-7},
+    NORM_ROW("one element", 1, fill_zero, OP_INPUT("a", 1)),
+    NORM_ROW("1023", 1, fill_zero, OP_INPUT("a", 1023)),
+    NORM_ROW("2501: sums of two and of three", 1, fill_zero, OP_INPUT("a", 2501)),
     NORM_ROW("one chunk of 64, not clipped", 1, fill_zero, OP_RANGE("a", -0.01, 0.01, 64)),
     NORM_ROW("three chunks", 3, fill_zero, OP_INPUT("a", 13), OP_INPUT("b", 128 * 127), OP_INPUT("c", 6400)),
     // More than fits the first pass with one square a sum; small and large values side by side.
