@@ -55,13 +55,22 @@ typedef struct attention_tile {
     uint32_t block; // other rows in one turn of the loop
 } attention_tile;
 
-// `products`: how many products of head rows the loop's body holds, unrolled. On CPUs two rows a lane halve the
-// broadcasts for each multiply-add, and a body beyond 2304 of those leaves the instruction cache (three times
-// slower); on GPUs registers are what is short. From the shape and the device alone, never from the batch.
+// Multiply-adds in a kernel's loop, unrolled. On CPUs a body beyond 2304 leaves the instruction cache (three times
+// slower), and by descriptors every load brings its bounds check: more than this compiles for minutes.
+static uint32_t body_for(const capabilities *c) {
+    if (!c->cpu)
+        return 512;
+    return c->address ? 2304 : 128;
+}
+
+// `products`: how many products of head rows the loop's body holds. On CPUs two rows a lane halve the broadcasts for
+// each multiply-add; on GPUs registers are what is short. From the shape and the device alone, never from the batch.
 static attention_tile tile_for(const capabilities *c, const attention_sizes *s, uint32_t products) {
-    const uint32_t body = c->cpu ? 2304 : 1024, largest_block = 8;
-    attention_tile t = {.lanes = c->vector_width, .rows = c->cpu && s->tokens > c->vector_width ? 2 : 1};
-    t.block = body / (products * s->dimension * t.rows);
+    const uint32_t largest_block = 8;
+    attention_tile t = {.lanes = c->vector_width, .rows = 1};
+    if (c->cpu && c->address && s->tokens > t.lanes)
+        t.rows = 2;
+    t.block = body_for(c) / (products * s->dimension * t.rows);
     t.block = t.block < 1 ? 1 : t.block > largest_block ? largest_block : t.block;
     t.block = t.block > s->tokens ? (uint32_t)s->tokens : t.block;
     return t;
@@ -82,7 +91,7 @@ static dispatch dispatch_attention(const lowering *l, const char *shader, const 
     dispatch_constant(&d, s->dimension);
     dispatch_constant(&d, t.rows);
     dispatch_constant(&d, t.block);
-    dispatch_constant(&d, l->capabilities->lanes_broadcast);
+    dispatch_constant(&d, l->capabilities->lanes_broadcast && l->capabilities->address);
     dispatch_scalar_f32(&d, (float)(1.4426950408889634 / sqrt((double)s->dimension))); // log2(e)
     dispatch_scalar_f32(&d, (float)(1.0 / sqrt((double)s->dimension)));
     return d;

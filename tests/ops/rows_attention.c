@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// Rows of attention.c and qk_norm.c.
+#include "ops/op_test.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+// ---- attention: n[0] heads ---------------------------------------------------------------------------------
+
+static void build_attention(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    out[0] = op_attention(g, in[0], row->n[0]);
+}
+
+// One query against all keys of one head; q, k, v point at the head's first token, `stride` apart.
+static void attend(const double *q, const double *k, const double *v, uint64_t tokens, uint64_t stride,
+                   uint64_t dimension, double *weights, double *y) {
+    double largest = -INFINITY, sum = 0;
+    for (uint64_t t = 0; t < tokens; t++) {
+        weights[t] = 0;
+        for (uint64_t d = 0; d < dimension; d++)
+            weights[t] += q[d] * k[t * stride + d];
+        weights[t] /= sqrt((double)dimension);
+        largest = fmax(largest, weights[t]);
+    }
+    for (uint64_t d = 0; d < dimension; d++)
+        y[d] = 0;
+    for (uint64_t t = 0; t < tokens; t++) {
+        const double weight = exp(weights[t] - largest);
+        sum += weight;
+        for (uint64_t d = 0; d < dimension; d++)
+            y[d] += weight * v[t * stride + d];
+    }
+    for (uint64_t d = 0; d < dimension; d++)
+        y[d] /= sum;
+}
+
+static void refer_attention(const op_row *row, const op_value *in, op_value *out) {
+    const uint64_t images = in[0].shape.dim[0], tokens = in[0].shape.dim[1], width = in[0].shape.dim[2] / 3;
+    const uint64_t heads = row->n[0], dimension = width / heads;
+    double *weights = calloc(tokens, sizeof *weights);
+    for (uint64_t n = 0; weights && n < images; n++)
+        for (uint64_t h = 0; h < heads; h++)
+            for (uint64_t t = 0; t < tokens; t++) {
+                const double *head = in[0].v + n * tokens * 3 * width + h * dimension;
+                attend(head + t * 3 * width, head + width, head + 2 * width, tokens, 3 * width, dimension, weights,
+                       out[0].v + (n * tokens + t) * width + h * dimension);
+            }
+    free(weights);
+}
+
+// ---- qk-norm: n[0] heads, n[1] in place, x[0] epsilon ---------------------------------------------------------------------
+
+static void build_qk_norm(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    const qk_norm_weights w = {in[1], in[2], in[3], in[4]};
+    out[0] = op_qk_norm(g, row->n[1] ? op_copy(g, in[0]) : in[0], &w, row->n[0], (float)row->x[0]);
+}
+
+static void normalise(const double *x, uint64_t count, double epsilon, double *y) {
+    double mean = 0, variance = 0;
+    for (uint64_t i = 0; i < count; i++)
+        mean += x[i] / (double)count;
+    for (uint64_t i = 0; i < count; i++)
+        variance += (x[i] - mean) * (x[i] - mean) / (double)count;
+    for (uint64_t i = 0; i < count; i++)
+        y[i] = (x[i] - mean) / sqrt(variance + epsilon);
+}
+
+static void refer_qk_norm(const op_row *row, const op_value *in, op_value *out) {
+    const uint64_t width = in[0].shape.dim[2] / 3, heads = row->n[0], dimension = width / heads;
+    for (uint64_t first = 0; first < in[0].count; first += dimension) {
+        const uint64_t part = first / width % 3; // q, k, v
+        double *y = out[0].v + first;
+        if (part < 2)
+            normalise(in[0].v + first, dimension, (double)(float)row->x[0], y);
+        for (uint64_t d = 0; d < dimension; d++)
+            y[d] = part < 2 ? y[d] * in[1 + 2 * part].v[d] + in[2 + 2 * part].v[d] : in[0].v[first + d];
+    }
+}
+
+// ---- the rows ----------------------------------------------------------------------------------------------
+
+#define ATTENTION_ROW(name, images, tokens, heads, dimension)                                                          \
+    {.op = "attention", .label = name, .inputs = {OP_GRADIENT("qkv", images, tokens, 3 * (heads) * (dimension))},      \
+     .outputs = 1, .build = build_attention, .reference = refer_attention, .tolerance = 2e-6,                          \
+     .gradient_tolerance = 1e-5, .n = {heads}}
+// Scores far apart: one key takes nearly all.
+#define SHARP_ROW(name, images, tokens, heads, dimension)                                                              \
+    {.op = "attention", .label = name, .inputs = {OP_RANGE("qkv", -12, 12, images, tokens, 3 * (heads) * (dimension))},\
+     .outputs = 1, .build = build_attention, .reference = refer_attention, .tolerance = 3e-5, .n = {heads}}
+#define LONG_ROW(name, images, tokens, heads, dimension)                                                               \
+    {.op = "attention", .label = name, .inputs = {OP_INPUT("qkv", images, tokens, 3 * (heads) * (dimension))},         \
+     .outputs = 1, .build = build_attention, .reference = refer_attention, .tolerance = 2e-6, .n = {heads}}
+#define QK_NORM_ROW(name, images, tokens, heads, dimension)                                                            \
+    {.op = "qk_norm", .label = name,                                                                                   \
+     .inputs = {OP_GRADIENT("qkv", images, tokens, 3 * (heads) * (dimension)), OP_GRADIENT("q_weight", dimension),     \
+                OP_GRADIENT("q_bias", dimension), OP_GRADIENT("k_weight", dimension),                                  \
+                OP_GRADIENT("k_bias", dimension)},                                                                     \
+     .outputs = 1, .build = build_qk_norm, .reference = refer_qk_norm, .tolerance = 2e-6, .gradient_tolerance = 2e-5,  \
+     .n = {heads}, .x = {1e-5}}
+
+static const op_row attention_rows[] = {
+    ATTENTION_ROW("1 token, 1 head of 1", 1, 1, 1, 1),
+    ATTENTION_ROW("3 images of 13 tokens, 2 heads of 12", 3, 13, 2, 12),
+    ATTENTION_ROW("7 tokens, 3 heads of 7", 2, 7, 3, 7),
+    ATTENTION_ROW("64 tokens, 2 heads of 16", 1, 64, 2, 16),
+    ATTENTION_ROW("33 tokens, head of 64", 1, 33, 1, 64),
+    ATTENTION_ROW("127 tokens, head of 72", 1, 127, 1, 72),
+    ATTENTION_ROW("17 tokens, head of 128", 1, 17, 1, 128),
+    ATTENTION_ROW("256 tokens, head of 12", 1, 256, 1, 12),
+    LONG_ROW("1024 tokens, head of 16", 1, 1024, 1, 16),
+    LONG_ROW("256 tokens, 2 heads of 64", 1, 256, 2, 64),
+    SHARP_ROW("65 tokens far apart, head of 64", 1, 65, 1, 64),
+    QK_NORM_ROW("1 token, 1 head of 2", 1, 1, 1, 2),
+    QK_NORM_ROW("2 images of 13 tokens, 3 heads of 12", 2, 13, 3, 12),
+    QK_NORM_ROW("127 tokens, 2 heads of 64", 1, 127, 2, 64),
+    QK_NORM_ROW("9 tokens, head of 128", 1, 9, 1, 128),
+    {.op = "qk_norm", .label = "17 tokens, 2 heads of 72, in place",
+     .inputs = {OP_INPUT("qkv", 1, 17, 3 * 144), OP_INPUT("q_weight", 72), OP_INPUT("q_bias", 72),
+                OP_INPUT("k_weight", 72), OP_INPUT("k_bias", 72)},
+     .outputs = 1, .build = build_qk_norm, .reference = refer_qk_norm, .tolerance = 2e-6, .n = {2, 1}, .x = {1e-5}},
+};
