@@ -158,10 +158,14 @@ igvk_status atomic_file_patch(atomic_file *f, uint64_t offset, const void *data,
     return IGVK_OK;
 }
 
-uint64_t atomic_file_position(const atomic_file *f) { return f->position; }
+uint64_t atomic_file_position(const atomic_file *f) {
+    return f->position;
+}
 
 // Some file systems cannot flush (EINVAL); that is theirs to answer for, not a failed write.
-static bool flush_to_disk(int fd) { return fsync(fd) == 0 || errno == EINVAL || errno == ENOSYS; }
+static bool flush_to_disk(int fd) {
+    return fsync(fd) == 0 || errno == EINVAL || errno == ENOSYS;
+}
 
 // Makes a rename last: it is the folder that was changed.
 static bool flush_folder_of(const char *path) {
@@ -257,7 +261,9 @@ done:
     return status;
 }
 
-static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 igvk_status folder_list(const char *path, char ***names, size_t *count) {
     igvk_status status = IGVK_OK;

@@ -20,7 +20,9 @@ struct arena {
     arena_block *blocks; // the newest first; only it is filled
 };
 
-arena *arena_create(void) { return calloc(1, sizeof(arena)); }
+arena *arena_create(void) {
+    return calloc(1, sizeof(arena));
+}
 
 void arena_destroy(arena **a) {
     if (!a || !*a)

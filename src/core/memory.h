@@ -10,9 +10,9 @@
 // Bump allocator: everything is freed at once. Memory comes zeroed and aligned to 16 bytes.
 typedef struct arena arena;
 
-arena *arena_create(void);                        // null where memory is out
-void arena_destroy(arena **a);                    // takes null
-void *arena_alloc(arena *a, size_t bytes);        // null where memory is out; never shrinks or moves
+arena *arena_create(void);                         // null where memory is out
+void arena_destroy(arena **a);                     // takes null
+void *arena_alloc(arena *a, size_t bytes);         // null where memory is out; never shrinks or moves
 char *arena_copy_text(arena *a, const char *text); // null where memory is out
 char *arena_format(arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -25,6 +25,8 @@ bool array_reserve(void **items, size_t *capacity, size_t need, size_t size);
 bool multiply_u64(uint64_t a, uint64_t b, uint64_t *out);
 bool add_u64(uint64_t a, uint64_t b, uint64_t *out);
 
-static inline uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+static inline uint64_t align_up(uint64_t value, uint64_t alignment) {
+    return (value + alignment - 1) / alignment * alignment;
+}
 
 #endif

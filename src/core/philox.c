@@ -26,7 +26,9 @@ void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
     out[3] = c3;
 }
 
-double random_uniform_of(uint32_t word) { return (word >> 8) * 0x1p-24 + 0x1p-25; }
+double random_uniform_of(uint32_t word) {
+    return (word >> 8) * 0x1p-24 + 0x1p-25;
+}
 
 void random_normals_of(const uint32_t words[4], double out[4]) {
     for (int pair = 0; pair < 4; pair += 2) {

@@ -59,7 +59,9 @@ igvk_status fail_memory(const char *what, uint64_t bytes) {
                 format_bytes(size, bytes));
 }
 
-const char *igvk_error_text(void) { return error_text; }
+const char *igvk_error_text(void) {
+    return error_text;
+}
 
 const char *igvk_status_name(igvk_status status) {
     switch (status) {
@@ -87,4 +89,6 @@ const char *igvk_status_name(igvk_status status) {
     return "unknown status";
 }
 
-const char *igvk_version(void) { return IGVK_VERSION; }
+const char *igvk_version(void) {
+    return IGVK_VERSION;
+}

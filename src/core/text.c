@@ -40,7 +40,9 @@ PRINTF_LIKE(3, 4) static void print(char *out, size_t size, const char *format, 
 
 // ---- numbers from text ------------------------------------------------------------------------------------
 
-static size_t count_digits(const char *text) { return strspn(text, "0123456789"); }
+static size_t count_digits(const char *text) {
+    return strspn(text, "0123456789");
+}
 
 igvk_status parse_u64(const char *name, const char *text, uint64_t low, uint64_t high, uint64_t *out) {
     size_t digits = count_digits(text);
@@ -127,7 +129,8 @@ igvk_status parse_duration(const char *name, const char *text, double *seconds) 
         *seconds = value;
         return IGVK_OK;
     }
-    return fail(IGVK_ERROR_INVALID, "%s \"%s\": must be a time such as 90s, 15m, 8h or 2d, from 1s to 366d", name, text);
+    return fail(IGVK_ERROR_INVALID, "%s \"%s\": must be a time such as 90s, 15m, 8h or 2d, from 1s to 366d", name,
+                text);
 }
 
 // ---- numbers for people -----------------------------------------------------------------------------------
@@ -170,7 +173,9 @@ char *format_duration(char out[32], double seconds) {
 
 #define LONGEST_WORD 63
 
-static size_t smallest(size_t a, size_t b, size_t c) { return a < b ? (a < c ? a : c) : (b < c ? b : c); }
+static size_t smallest(size_t a, size_t b, size_t c) {
+    return a < b ? (a < c ? a : c) : (b < c ? b : c);
+}
 
 // Insertions, deletions, replacements and swaps of neighbours that lead from a to b (both at most LONGEST_WORD).
 static size_t edit_distance(const char *a, const char *b) {

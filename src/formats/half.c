@@ -47,4 +47,6 @@ float f32_from_f16(uint16_t bits) {
     return float_of(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
-float f32_from_bf16(uint16_t bits) { return float_of((uint32_t)bits << 16); }
+float f32_from_bf16(uint16_t bits) {
+    return float_of((uint32_t)bits << 16);
+}

@@ -10,8 +10,9 @@
 
 igvk_status image_create(uint32_t width, uint32_t height, uint32_t channels, image *out) {
     if (width == 0 || height == 0 || (channels != 1 && channels != 3))
-        return fail(IGVK_ERROR_INVALID, "an image of %u x %u with %u channels: sides must be at least 1, channels 1 or 3",
-                    width, height, channels);
+        return fail(IGVK_ERROR_INVALID,
+                    "an image of %u x %u with %u channels: sides must be at least 1, channels 1 or 3", width, height,
+                    channels);
     uint64_t size;
     if (!multiply_u64((uint64_t)width * height, channels, &size) || size > SIZE_MAX)
         size = UINT64_MAX;
@@ -30,10 +31,11 @@ void image_free(image *im) {
 }
 
 igvk_status image_check_size(const char *path, uint64_t width, uint64_t height) {
-    if (width == 0 || height == 0 || width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE || width * height > IMAGE_MAX_PIXELS)
+    if (width == 0 || height == 0 || width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE ||
+        width * height > IMAGE_MAX_PIXELS)
         return fail(IGVK_ERROR_INVALID,
-                    "%s: a picture of %llu x %llu; at most 16384 on a side and 64 MPixel are read, make it smaller", path,
-                    (unsigned long long)width, (unsigned long long)height);
+                    "%s: a picture of %llu x %llu; at most 16384 on a side and 64 MPixel are read, make it smaller",
+                    path, (unsigned long long)width, (unsigned long long)height);
     return IGVK_OK;
 }
 
@@ -54,7 +56,9 @@ done:
 }
 
 // ITU-R 601-2 luma in 16-bit fixed point, as PIL's conversion to "L".
-static uint8_t luma(const uint8_t rgb[3]) { return (uint8_t)((rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16); }
+static uint8_t luma(const uint8_t rgb[3]) {
+    return (uint8_t)((rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16);
+}
 
 igvk_status image_convert_channels(const image *in, uint32_t channels, image *out) {
     image result = {0};

@@ -13,6 +13,9 @@
 // A progressive file of a few KB can ask for thousands of passes over a large picture; encoders use some ten.
 #define MAX_SCANS 100
 #define MAX_MEMORY (1L << 30)
+// The flattest picture takes a bit for each of six 8 x 8 blocks of 16 x 16 pixels: 341 pixels a byte. Beyond three
+// times that the file lies about its sides, and a progressive one would cost a GB to find out.
+#define MAX_PIXELS_PER_BYTE 1024
 
 typedef struct jpeg_job {
     struct jpeg_decompress_struct jpeg;
@@ -88,6 +91,8 @@ static igvk_status decode(const char *path, const void *bytes, size_t size, jpeg
     if (!read_header(j, bytes, size))
         THROW(IGVK_ERROR_INVALID, "%s: damaged JPEG: %s", path, j->message);
     TRY(image_check_size(path, j->width, j->height));
+    if ((uint64_t)j->width * j->height / MAX_PIXELS_PER_BYTE > size)
+        THROW(IGVK_ERROR_INVALID, "%s: damaged JPEG: too short for its %u x %u pixels", path, j->width, j->height);
     size_t need = (size_t)j->width * j->height * j->channels;
     j->pixels = calloc(1, need);
     if (!j->pixels)

@@ -12,10 +12,10 @@
 #include <zlib.h>
 
 #define NPY_MAX_RANK 32
-#define ZIP64_VERSION 45       // needed to extract
-#define ZIP_DATE 0x21          // 1 January 1980: the same arrays give the same file
+#define ZIP64_VERSION 45         // needed to extract
+#define ZIP_DATE 0x21            // 1 January 1980: the same arrays give the same file
 #define ZIP_IN_ZIP64 0xffffffffu // the true value is in the zip64 record
-#define ZIP_CRC_OFFSET 14      // within a local header
+#define ZIP_CRC_OFFSET 14        // within a local header
 
 typedef struct member {
     char *name; // with ".npy"
@@ -88,7 +88,8 @@ static void put_npy_header(text_buffer *b, npy_type type, uint32_t rank, const u
     size_t total = (size_t)align_up(prefix + dictionary.length + 1, 64);
     text_append_bytes(b, "\x93NUMPY\x01\x00", 8);
     put(b, total - prefix, 2);
-    text_append(b, "%s%*s\n", dictionary.text ? dictionary.text : "", (int)(total - prefix - dictionary.length - 1), "");
+    text_append(b, "%s%*s\n", dictionary.text ? dictionary.text : "", (int)(total - prefix - dictionary.length - 1),
+                "");
     b->failed = b->failed || dictionary.failed;
     text_free(&dictionary);
 }

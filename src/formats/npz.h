@@ -8,8 +8,8 @@
 
 typedef enum npy_type { NPY_U8, NPY_F32, NPY_I64 } npy_type;
 
-// Arrays stream in C order, little-endian: begin one (its whole shape known), write its bytes, begin the next; finish makes the file
-// appear under its name, destroy without finish leaves nothing.
+// Arrays stream in C order, little-endian: begin one (its whole shape known), write its bytes, begin the next; finish
+// makes the file appear under its name, destroy without finish leaves nothing.
 typedef struct npz_writer npz_writer;
 igvk_status npz_create(const char *path, npz_writer **out);
 igvk_status npz_begin(npz_writer *w, const char *name, npy_type type, uint32_t rank, const uint64_t *shape);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DEFLATE_MAX_RATIO 1032 // zlib's technical details: no file unpacks to more than that times its size
+
 typedef struct png_job {
     png_structp png;
     png_infop info;
@@ -15,11 +17,14 @@ typedef struct png_job {
     size_t left;                      // of bytes
     uint32_t width, height, channels; // of what libpng gives: 1 to 4, alpha last
     int passes;                       // 7 where interlaced
+    uint64_t unpacked;                // bytes of the pixels as the file has them, before compression
     uint8_t *pixels;                  // owned
     char message[128];                // libpng's, where it failed
 } png_job;
 
-bool png_signature(const void *bytes, size_t size) { return size >= 8 && png_sig_cmp(bytes, 0, 8) == 0; }
+bool png_signature(const void *bytes, size_t size) {
+    return size >= 8 && png_sig_cmp(bytes, 0, 8) == 0;
+}
 
 static void on_error(png_structp png, png_const_charp message) {
     png_job *j = png_get_error_ptr(png);
@@ -46,8 +51,11 @@ static bool read_header(png_job *j) {
         return false;
     png_set_read_fn(j->png, j, on_read);
     png_set_user_limits(j->png, IMAGE_MAX_SIDE, IMAGE_MAX_SIDE);
-    png_set_chunk_malloc_max(j->png, 8 << 20);
+    // Texts and profiles are passed over unread: libpng would allocate whatever length they claim, and takes
+    // png_set_chunk_malloc_max as a warning.
+    png_set_keep_unknown_chunks(j->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(j->png, j->info);
+    j->unpacked = (uint64_t)png_get_rowbytes(j->png, j->info) * png_get_image_height(j->png, j->info);
     png_set_expand(j->png);   // palettes to RGB, 1 to 4 bits to 8, a transparent colour to alpha
     png_set_strip_16(j->png); // the high byte, as PIL
     j->passes = png_set_interlace_handling(j->png);
@@ -82,11 +90,13 @@ static void flatten(png_job *j) {
     j->channels = colours;
 }
 
-static igvk_status decode(const char *path, png_job *j) {
+static igvk_status decode(const char *path, size_t file_size, png_job *j) {
     igvk_status status = IGVK_OK;
     if (!read_header(j))
         THROW(IGVK_ERROR_INVALID, "%s: damaged PNG: %s", path, j->message);
     TRY(image_check_size(path, j->width, j->height));
+    if (j->unpacked / DEFLATE_MAX_RATIO > file_size)
+        THROW(IGVK_ERROR_INVALID, "%s: damaged PNG: too short for its %u x %u pixels", path, j->width, j->height);
     size_t size = (size_t)j->width * j->height * j->channels;
     j->pixels = calloc(1, size);
     if (!j->pixels)
@@ -106,7 +116,7 @@ igvk_status png_decode(const char *path, const void *bytes, size_t size, image *
     j.info = j.png ? png_create_info_struct(j.png) : NULL;
     if (!j.info)
         TRY(fail_memory(path, size));
-    TRY(decode(path, &j));
+    TRY(decode(path, size, &j));
     *out = (image){j.width, j.height, j.channels, j.pixels};
     j.pixels = NULL;
 done:

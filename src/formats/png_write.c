@@ -104,7 +104,8 @@ done:
 // ---- reading text -----------------------------------------------------------------------------------------
 
 // The text of a tEXt or uncompressed iTXt chunk's `size` bytes where its key is `key`, else null.
-static const unsigned char *text_of_chunk(const unsigned char *chunk, size_t size, bool international, const char *key) {
+static const unsigned char *text_of_chunk(const unsigned char *chunk, size_t size, bool international,
+                                          const char *key) {
     size_t key_size = strlen(key) + 1;
     if (size < key_size || memcmp(chunk, key, key_size) != 0)
         return NULL;

@@ -18,7 +18,9 @@ typedef struct filter {
     double (*value)(double distance);
 } filter;
 
-static double box(double x) { return x > -0.5 && x <= 0.5 ? 1 : 0; }
+static double box(double x) {
+    return x > -0.5 && x <= 0.5 ? 1 : 0;
+}
 
 static double bicubic(double x) {
     const double a = -0.5;
@@ -148,7 +150,9 @@ done:
     return status;
 }
 
-static uint32_t short_side(const image *im) { return im->width < im->height ? im->width : im->height; }
+static uint32_t short_side(const image *im) {
+    return im->width < im->height ? im->width : im->height;
+}
 
 // A side of the picture scaled so that the short one becomes `size`, and the middle `size` of it. Python's
 // round: halves to even.

@@ -34,15 +34,19 @@ static const struct {
     const char *name;
     size_t size;
 } elements[] = {
-    [ELEMENT_F64] = {"F64", 8}, [ELEMENT_F32] = {"F32", 4}, [ELEMENT_F16] = {"F16", 2},   [ELEMENT_BF16] = {"BF16", 2},
-    [ELEMENT_I64] = {"I64", 8}, [ELEMENT_I32] = {"I32", 4}, [ELEMENT_I16] = {"I16", 2},   [ELEMENT_I8] = {"I8", 1},
-    [ELEMENT_U64] = {"U64", 8}, [ELEMENT_U32] = {"U32", 4}, [ELEMENT_U16] = {"U16", 2},   [ELEMENT_U8] = {"U8", 1},
+    [ELEMENT_F64] = {"F64", 8},   [ELEMENT_F32] = {"F32", 4}, [ELEMENT_F16] = {"F16", 2}, [ELEMENT_BF16] = {"BF16", 2},
+    [ELEMENT_I64] = {"I64", 8},   [ELEMENT_I32] = {"I32", 4}, [ELEMENT_I16] = {"I16", 2}, [ELEMENT_I8] = {"I8", 1},
+    [ELEMENT_U64] = {"U64", 8},   [ELEMENT_U32] = {"U32", 4}, [ELEMENT_U16] = {"U16", 2}, [ELEMENT_U8] = {"U8", 1},
     [ELEMENT_BOOL] = {"BOOL", 1},
 };
 #define ELEMENT_TYPES (sizeof elements / sizeof *elements)
 
-size_t element_size(element_type type) { return elements[type].size; }
-const char *element_name(element_type type) { return elements[type].name; }
+size_t element_size(element_type type) {
+    return elements[type].size;
+}
+const char *element_name(element_type type) {
+    return elements[type].name;
+}
 
 static igvk_status fail_damaged(const safetensors_file *f, const char *what) {
     return fail(IGVK_ERROR_INVALID, "%s: %s; the file is damaged or no safetensors file", f->path, what);
@@ -180,7 +184,9 @@ static igvk_status parse_offsets(const safetensors_file *f, const json_t *offset
     if (!json_is_array(offsets) || json_array_size(offsets) != 2 || !whole_number(json_array_get(offsets, 0), &begin) ||
         !whole_number(json_array_get(offsets, 1), &end))
         return fail_tensor(f, e->name, "its data_offsets are not two whole numbers");
-    if (end < begin || end > f->size - f->data)
+    if (end < begin)
+        return fail_tensor(f, e->name, "its data_offsets run backwards");
+    if (end > f->size - f->data)
         return fail_tensor(f, e->name, "its bytes lie beyond the file's end");
     if (end - begin != e->bytes)
         return fail_tensor(f, e->name, "its bytes are not as many as its shape needs");
@@ -301,9 +307,15 @@ void safetensors_close(safetensors_file **f) {
     *f = NULL;
 }
 
-const char *safetensors_path(const safetensors_file *f) { return f->path; }
-size_t safetensors_count(const safetensors_file *f) { return f->count; }
-const safetensors_entry *safetensors_at(const safetensors_file *f, size_t i) { return &f->entries[i]; }
+const char *safetensors_path(const safetensors_file *f) {
+    return f->path;
+}
+size_t safetensors_count(const safetensors_file *f) {
+    return f->count;
+}
+const safetensors_entry *safetensors_at(const safetensors_file *f, size_t i) {
+    return &f->entries[i];
+}
 
 const safetensors_entry *safetensors_find(const safetensors_file *f, const char *name) {
     const safetensors_entry key = {.name = name}, *wanted = &key;
@@ -315,7 +327,8 @@ const char *safetensors_metadata(const safetensors_file *f, const char *key) {
     return json_string_value(json_object_get(f->metadata, key));
 }
 
-igvk_status safetensors_read(safetensors_file *f, const safetensors_entry *e, uint64_t begin, uint64_t size, void *out) {
+igvk_status safetensors_read(safetensors_file *f, const safetensors_entry *e, uint64_t begin, uint64_t size,
+                             void *out) {
     if (begin > e->bytes || size > e->bytes - begin)
         return fail(IGVK_ERROR_INTERNAL, "%s: tensor \"%.200s\": bytes asked for beyond its end", f->path, e->name);
     return read_at(f, e->offset + begin, size, out);

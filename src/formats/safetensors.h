@@ -13,8 +13,19 @@
 #define SAFETENSORS_MAX_HEADER (32u << 20)
 
 typedef enum element_type {
-    ELEMENT_F64, ELEMENT_F32, ELEMENT_F16, ELEMENT_BF16,
-    ELEMENT_I64, ELEMENT_I32, ELEMENT_I16, ELEMENT_I8, ELEMENT_U64, ELEMENT_U32, ELEMENT_U16, ELEMENT_U8, ELEMENT_BOOL,
+    ELEMENT_F64,
+    ELEMENT_F32,
+    ELEMENT_F16,
+    ELEMENT_BF16,
+    ELEMENT_I64,
+    ELEMENT_I32,
+    ELEMENT_I16,
+    ELEMENT_I8,
+    ELEMENT_U64,
+    ELEMENT_U32,
+    ELEMENT_U16,
+    ELEMENT_U8,
+    ELEMENT_BOOL,
 } element_type;
 size_t element_size(element_type type);
 const char *element_name(element_type type); // "F32"
@@ -36,7 +47,7 @@ igvk_status safetensors_open(const char *path, safetensors_file **out);
 void safetensors_close(safetensors_file **f);
 const char *safetensors_path(const safetensors_file *f);
 size_t safetensors_count(const safetensors_file *f);
-const safetensors_entry *safetensors_at(const safetensors_file *f, size_t i); // in the order of the data
+const safetensors_entry *safetensors_at(const safetensors_file *f, size_t i);           // in the order of the data
 const safetensors_entry *safetensors_find(const safetensors_file *f, const char *name); // null where absent
 // A string of "__metadata__", null where absent. Owned by the file.
 const char *safetensors_metadata(const safetensors_file *f, const char *key);
@@ -44,15 +55,18 @@ const char *safetensors_metadata(const safetensors_file *f, const char *key);
 igvk_status safetensors_read(safetensors_file *f, const safetensors_entry *e, uint64_t begin, uint64_t size, void *out);
 // Elements [begin, begin + count) converted to f32 (from F64, F32, F16, BF16) or i64 (from integers, bool);
 // another type is refused by name, and so is a U64 that i64 cannot hold.
-igvk_status safetensors_read_f32(safetensors_file *f, const safetensors_entry *e, uint64_t begin, uint64_t count, float *out);
-igvk_status safetensors_read_i64(safetensors_file *f, const safetensors_entry *e, uint64_t begin, uint64_t count, int64_t *out);
+igvk_status safetensors_read_f32(safetensors_file *f, const safetensors_entry *e, uint64_t begin, uint64_t count,
+                                 float *out);
+igvk_status safetensors_read_i64(safetensors_file *f, const safetensors_entry *e, uint64_t begin, uint64_t count,
+                                 int64_t *out);
 
 // Written in two phases, so that tensors can stream: declare all, then give the bytes in declared order.
 // The file appears under its name at finish, whole (core/file.h); destroy without finish leaves nothing.
 // Names and metadata are UTF-8; a name declared twice is refused, metadata set twice is replaced.
 typedef struct safetensors_writer safetensors_writer;
 igvk_status safetensors_writer_create(const char *path, safetensors_writer **out);
-igvk_status safetensors_declare(safetensors_writer *w, const char *name, element_type type, uint32_t rank, const uint64_t *shape);
+igvk_status safetensors_declare(safetensors_writer *w, const char *name, element_type type, uint32_t rank,
+                                const uint64_t *shape);
 igvk_status safetensors_set_metadata(safetensors_writer *w, const char *key, const char *value);
 igvk_status safetensors_begin_data(safetensors_writer *w); // ends declarations, writes the header
 igvk_status safetensors_write(safetensors_writer *w, const void *bytes, uint64_t size);

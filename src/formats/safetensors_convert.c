@@ -30,7 +30,9 @@ static bool to_f32(element_type type, const unsigned char *bytes, size_t count, 
     return true;
 }
 
-static bool is_signed(element_type type) { return type >= ELEMENT_I64 && type <= ELEMENT_I8; }
+static bool is_signed(element_type type) {
+    return type >= ELEMENT_I64 && type <= ELEMENT_I8;
+}
 
 static bool to_i64(element_type type, const unsigned char *bytes, size_t count, void *out) {
     int64_t *values = out;

@@ -75,7 +75,8 @@ igvk_status safetensors_declare(safetensors_writer *w, const char *name, element
     fits = fits && add_u64(w->bytes, bytes, &end) && end <= INT64_MAX;
     good = good && fits && append_number(offsets, w->bytes) && append_number(offsets, end);
     // "o" takes both lists over, also where it fails; a name that is not UTF-8 is refused by json_object_set_new.
-    json_t *entry = json_pack("{s:s, s:o, s:o}", "dtype", element_name(type), "shape", dimensions, "data_offsets", offsets);
+    json_t *entry =
+        json_pack("{s:s, s:o, s:o}", "dtype", element_name(type), "shape", dimensions, "data_offsets", offsets);
     if (!good || !entry) {
         json_decref(entry);
         return fail(IGVK_ERROR_INVALID, "%s: tensor \"%.200s\" is too large", w->path, name);

@@ -60,7 +60,8 @@ static void test_moments(void **state) {
     const int count = 100000;
     double uniform_sum = 0, uniform_squares = 0, sum = 0, squares = 0, fourth = 0;
     for (int i = 0; i < count; i++) {
-        double u = random_uniform(5, STREAM_TIME, 0, 0, (uint64_t)i), n = random_normal(5, STREAM_NOISE, 0, 0, (uint64_t)i);
+        double u = random_uniform(5, STREAM_TIME, 0, 0, (uint64_t)i),
+               n = random_normal(5, STREAM_NOISE, 0, 0, (uint64_t)i);
         uniform_sum += u;
         uniform_squares += u * u;
         sum += n;

@@ -26,7 +26,9 @@ static void test_within(void **state) {
 
 static void test_hostile_text(void **state) {
     (void)state;
-    fail(IGVK_ERROR_INVALID, "%s", "a\nb\x1b[2Jc\x7f\xc2\x9b" "d\xc3\xa9");
+    fail(IGVK_ERROR_INVALID, "%s",
+         "a\nb\x1b[2Jc\x7f\xc2\x9b"
+         "d\xc3\xa9");
     assert_string_equal(igvk_error_text(), "a?b?[2Jc???d\xc3\xa9");
     char big[5000];
     memset(big, 'x', sizeof big - 1);

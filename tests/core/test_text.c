@@ -13,8 +13,9 @@
 static void test_whole_numbers(void **state) {
     (void)state;
     uint64_t value = 42;
-    static const char *const bad[] = {"", " 1", "1 ", "+1", "-1", "0x10", "1e3", "1.0", "18446744073709551616",
-                                      "99999999999999999999999", "one", "1\n"};
+    static const char *const bad[] = {
+        "",    " 1", "1 ", "+1", "-1", "0x10", "1e3", "1.0", "18446744073709551616", "99999999999999999999999",
+        "one", "1\n"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(parse_u64("--n", bad[i], 0, UINT64_MAX, &value), IGVK_ERROR_INVALID);
         assert_int_equal(value, 42);
@@ -32,8 +33,8 @@ static void test_whole_numbers(void **state) {
 static void test_decimals(void **state) {
     (void)state;
     double value = 42;
-    static const char *const bad[] = {"",    " 1", "1 ",  "+1",  "nan",  "inf", "-inf", "infinity", "0x1p3", "1e",
-                                      "1e+", ".",  "-",   "-.",  "1,5",  "1e400", "1..2", "1.2.3", "e5",  "1f"};
+    static const char *const bad[] = {"",    " 1", "1 ", "+1", "nan", "inf",   "-inf", "infinity", "0x1p3", "1e",
+                                      "1e+", ".",  "-",  "-.", "1,5", "1e400", "1..2", "1.2.3",    "e5",    "1f"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(parse_f64("--x", bad[i], -INFINITY, INFINITY, &value), IGVK_ERROR_INVALID);
         assert_true(value == 42);
@@ -72,14 +73,16 @@ static void test_durations(void **state) {
     static const struct {
         const char *text;
         double seconds;
-    } good[] = {{"90", 90}, {"90s", 90}, {"15m", 900}, {"8h", 28800}, {"2d", 172800}, {"1.5h", 5400}, {"366d", 31622400}};
+    } good[] = {{"90", 90},     {"90s", 90},    {"15m", 900},      {"8h", 28800},
+                {"2d", 172800}, {"1.5h", 5400}, {"366d", 31622400}};
     double value = 0;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_int_equal(parse_duration("--time", good[i].text, &value), IGVK_OK);
         assert_true(value == good[i].seconds);
     }
-    static const char *const bad[] = {"", "s", "0", "0.5", "367d", "8 h", "8hs", "-1h", "h8", "nan", "1e9",
-                                      "00000000000000000000000000000000000000000008h"};
+    static const char *const bad[] = {"",     "s",   "0",   "0.5",
+                                      "367d", "8 h", "8hs", "-1h",
+                                      "h8",   "nan", "1e9", "00000000000000000000000000000000000000000008h"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(parse_duration("--time", bad[i], &value), IGVK_ERROR_INVALID);
 }
@@ -145,7 +148,7 @@ static void test_buffer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole_numbers), cmocka_unit_test(test_decimals), cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_whole_numbers), cmocka_unit_test(test_decimals),   cmocka_unit_test(test_locale),
         cmocka_unit_test(test_durations),     cmocka_unit_test(test_for_people), cmocka_unit_test(test_closest),
         cmocka_unit_test(test_buffer),
     };
