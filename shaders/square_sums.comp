@@ -4,7 +4,7 @@
 // one workgroup, `turns` elements an invocation, of which neighbours take neighbours; every invocation gives one sum.
 // What is squared is rounded once; the sum is exact to about 2^-40.
 // variants: squares=-DDIFFERENCE=0; squared_error=-DDIFFERENCE=1
-// scalars: blocks in all, blocks of a row, E, turns
+// scalars: blocks in all, blocks of a row, E, turns (a multiple of four)
 #include "tensor.glsl"
 #include "math.glsl"
 
@@ -19,6 +19,8 @@ TENSOR_WRITE(1, f32, sums)
 #define VALUE(i) LOAD(f32, x, i)
 #endif
 
+#define UNROLLED 4
+
 void main() {
     uint group = linear_group();
     if (group >= SCALAR(0))
@@ -29,13 +31,15 @@ void main() {
     uint j = (group - row * blocks) * gl_WorkGroupSize.x * turns + gl_LocalInvocationIndex;
     vec2 sum = vec2(0.0);
     do { // as often in every invocation: SwiftShader loses the last turn of those that leave a do-while early
-        float v = VALUE(first + min(j, elements - 1));
-        precise float square = j < elements ? v * v : 0.0;
-        vec2 s = two_sum(sum.x, square);
-        precise float low = sum.y + s.y;
-        sum = vec2(s.x, low);
-        j += gl_WorkGroupSize.x;
-        turns--;
+        UNROLL for (uint k = 0; k < UNROLLED; k++) {
+            float v = VALUE(first + min(j, elements - 1));
+            precise float square = j < elements ? v * v : 0.0;
+            vec2 s = two_sum(sum.x, square);
+            precise float low = sum.y + s.y;
+            sum = vec2(s.x, low);
+            j += gl_WorkGroupSize.x;
+        }
+        turns -= UNROLLED;
     } while (turns > 0);
     uint i = linear_invocation();
     STORE(f32, sums, 2 * i, sum.x);

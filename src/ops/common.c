@@ -80,7 +80,7 @@ dispatch dispatch_square_sums(const lowering *l, const char *shader, uint64_t ro
     dispatch_scalar(&d, (uint32_t)(rows * blocks));
     dispatch_scalar(&d, (uint32_t)blocks);
     dispatch_scalar(&d, (uint32_t)elements);
-    dispatch_scalar(&d, (uint32_t)((elements + parts - 1) / parts));
+    dispatch_scalar(&d, (uint32_t)align_up((elements + parts - 1) / parts, 4)); // the kernel's loop is unrolled by 4
     return d;
 }
 
