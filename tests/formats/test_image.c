@@ -264,6 +264,25 @@ static void test_lying_sides(void **state) {
     image_free(&im);
 }
 
+static void test_cut_short(void **state) {
+    (void)state;
+    for (int progressive = 0; progressive < 2; progressive++) {
+        image im = make_picture(3), back = {0};
+        size_t size;
+        write_jpeg(scratch("a"), &im, JCS_RGB, progressive);
+        char *bytes = read_bytes(scratch("a"), &size);
+        write_bytes(scratch("a"), bytes, size - 200);
+        assert_fails(image_read(scratch("a"), &back), IGVK_ERROR_INVALID, "damaged JPEG");
+        free(bytes);
+        assert_ok(image_write_png(scratch("b"), &im, NULL, 0));
+        bytes = read_bytes(scratch("b"), &size);
+        write_bytes(scratch("b"), bytes, size - 10);
+        assert_fails(image_read(scratch("b"), &back), IGVK_ERROR_INVALID, "damaged PNG");
+        free(bytes);
+        image_free(&im);
+    }
+}
+
 static void test_channels(void **state) {
     (void)state;
     image rgb = make_picture(3), grey = {0}, wide = {0};
@@ -322,13 +341,33 @@ static void test_png_refused(void **state) {
     image_free(&im);
 }
 
+// An iTXt chunk whose language or translated key has no end.
+static void test_endless_text(void **state) {
+    (void)state;
+    image im = make_picture(1);
+    size_t size;
+    assert_ok(image_write_png(scratch("a"), &im, (image_text[]){{"key", "\xc3\xa9"}}, 1));
+    char *bytes = read_bytes(scratch("a"), &size), *value = NULL;
+    char *flags = bytes + 33 + 8 + 4; // behind the signature, IHDR, this chunk's length, type and key
+    assert_memory_equal(flags, "\0\0\0\0\xc3\xa9", 6);
+    for (int ended = 1; ended >= 0; ended--) {
+        memcpy(flags + 2, ended ? "\0x" : "xx", 2);
+        write_bytes(scratch("a"), bytes, size);
+        assert_ok(png_read_text(scratch("a"), "key", &value));
+        assert_null(value);
+    }
+    free(bytes);
+    image_free(&im);
+}
+
 #define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_create, scratch_remove)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_png_kinds),   SCRATCH_TEST(test_jpeg_kinds),  SCRATCH_TEST(test_mutations),
-        SCRATCH_TEST(test_refusals),    SCRATCH_TEST(test_lying_sides), SCRATCH_TEST(test_channels),
-        SCRATCH_TEST(test_png_written), SCRATCH_TEST(test_png_refused),
+        SCRATCH_TEST(test_png_kinds),   SCRATCH_TEST(test_jpeg_kinds),   SCRATCH_TEST(test_mutations),
+        SCRATCH_TEST(test_refusals),    SCRATCH_TEST(test_lying_sides),  SCRATCH_TEST(test_channels),
+        SCRATCH_TEST(test_cut_short),   SCRATCH_TEST(test_endless_text), SCRATCH_TEST(test_png_written),
+        SCRATCH_TEST(test_png_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ static void test_against_pil(void **state) {
         {64, 64, 3, 64, 0x38e5f3ac},    {65, 43, 3, 16, 0x0c9c5ba2},   {31, 97, 1, 13, 0xc918277f},
         {256, 171, 3, 32, 0xc92d27a8},  {7, 5, 3, 11, 0x51fb2e2a},     {1, 40, 1, 3, 0x15fa78c0},
         {300, 33, 1, 16, 0x1a51e4b4},   {129, 130, 3, 64, 0xe3f9d41c}, {3, 2, 3, 64, 0x9478d228},
-        {640, 427, 3, 100, 0x2d58e063},
+        {640, 427, 3, 100, 0x2d58e063}, {6, 4, 3, 3, 0x5f783955},      {4, 10, 1, 3, 0x97337853},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         image in = make_picture(cases[i].width, cases[i].height, cases[i].channels), out = {0};
