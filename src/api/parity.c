@@ -88,6 +88,8 @@ static igvk_status report(parity_case *c, const reporter *r) {
 static igvk_status write_output(safetensors_writer *w, const safetensors_entry *e, const void *computed) {
     if (e->type == ELEMENT_F32 || e->type == ELEMENT_I64)
         return safetensors_write(w, computed, e->bytes);
+    if (e->type == ELEMENT_BF16)
+        return fail(IGVK_ERROR_INVALID, "output '%s' is bf16, which no reference output is", e->name);
     igvk_status status = IGVK_OK;
     for (uint64_t k = 0; k < e->elements && status == IGVK_OK; k++) {
         double value = e->type >= ELEMENT_I64 ? 0 : ((const float *)computed)[k];

@@ -8,6 +8,7 @@
 #include "training/loop.h"
 #include "training/run_folder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ typedef struct training_job {
     dataset *data;
     json_t *class_names;
     char *config_json, *names_json, *resume_from;
+    bool made_run; // the run folder is this job's own
     loop_options loop;
 } training_job;
 
@@ -129,8 +131,9 @@ static igvk_status make_run_folder(training_job *j) {
         status = fail_memory("a path", 0);
         goto done;
     }
+    j->made_run = !j->resume_from;
     TRY(folder_create(samples));
-    if (!j->resume_from)
+    if (j->made_run)
         TRY(file_write_atomic(config, j->config_json, strlen(j->config_json)));
 done:
     free(samples);
@@ -173,6 +176,24 @@ done:
     return status;
 }
 
+// A new run that failed before its first checkpoint leaves nothing behind, so that the same command can be given again.
+static void remove_started_run(const training_job *j) {
+    static const char *const made[] = {"config.json", "log.jsonl", "samples", ""};
+    char *kept_error = strdup(igvk_error_text());
+    char *checkpoint = NULL;
+    if (run_newest_checkpoint(j->run, &checkpoint) != IGVK_OK)
+        for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+            char *path = path_join(j->run, made[i]);
+            if (path)
+                remove(path); // a folder goes only where it is empty
+            free(path);
+        }
+    free(checkpoint);
+    if (kept_error)
+        fail(IGVK_ERROR_INTERNAL, "%s", kept_error); // the text alone: the caller has the status
+    free(kept_error);
+}
+
 igvk_status igvk_train(const igvk_train_options *o, const igvk_events *events) {
     igvk_status status = IGVK_OK;
     training_job *j = calloc(1, sizeof *j);
@@ -183,6 +204,8 @@ igvk_status igvk_train(const igvk_train_options *o, const igvk_events *events) {
     TRY(prepare(j));
     TRY(training_loop(&j->loop));
 done:
+    if (status != IGVK_OK && j->made_run)
+        remove_started_run(j);
     device_close(&j->device);
     dataset_close(&j->data);
     json_decref(j->class_names);
