@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
-# tests/FLOOR/test_NAME.c -> the test FLOOR/NAME, an executable of its own. Labels: `unit` needs no device, `device`
-# takes the one that the loader offers (IGVK_DEVICE picks). A test links its floor and those before it (`ops` the
-# device as well, since its kernels run there). tests/FLOOR/helpers*.c go into every test of the floor,
+# tests/FLOOR/test_NAME.c -> the test FLOOR/NAME, an executable of its own. A test links its floor and those before it
+# (`ops` the device as well, since its kernels run there). tests/FLOOR/helpers*.c go into every test of the floor,
 # tests/helpers into those that call them.
+#
+# Labels: `unit` needs no device; `device` runs once on every Vulkan driver of the machine, `validation` under the
+# Khronos layer (tests/drivers/register.cmake); `parity` checks the numbers of tests/cases, on every driver too;
+# `breakage` builds igvk with a fault planted and requires that a test notices (tests/breakages/run.cmake).
 
 set(test_environment "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache")
 set(sanitize_sources)
@@ -15,6 +18,26 @@ if(IGVK_SANITIZE)
 endif()
 
 set(unit_floors core formats graph models data cli)
+set(unit_tests ops/table sampling/schedule)
+# Device tests that also run by descriptors, and those that also run under the validation layer.
+set(descriptor_tests "^(ops|sampling|training)/")
+set(validation_tests "^((ops|sampling|training)/|vulkan/(store|program)$)")
+
+# Device tests are registered by CTest when it starts; here they are written down for it.
+set(device_test_list "")
+function(igvk_add_device_test name label)
+  set(forms)
+  if(name MATCHES "${descriptor_tests}")
+    list(APPEND forms descriptors)
+  endif()
+  if(name MATCHES "${validation_tests}")
+    list(APPEND forms validation)
+  endif()
+  list(TRANSFORM ARGN PREPEND " \"")
+  list(TRANSFORM ARGN APPEND "\"")
+  list(JOIN ARGN "" command)
+  set(device_test_list "${device_test_list}device_test(${name} ${label} \"${forms}\"${command})\n" PARENT_SCOPE)
+endfunction()
 
 file(GLOB helper_sources CONFIGURE_DEPENDS tests/helpers/*.c)
 if(helper_sources AND "vulkan" IN_LIST IGVK_FLOORS)
@@ -32,25 +55,25 @@ function(igvk_add_test floor source)
   target_include_directories(${target} PRIVATE tests ${CMOCKA_HEADERS})
   target_compile_definitions(${target} PRIVATE IGVK_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                                IGVK_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  set(label unit)
   set(libraries floor_${floor})
   if(floor STREQUAL cli)
     set(libraries program_parts)
-  endif()
-  if(NOT floor IN_LIST unit_floors)
-    set(label device)
-    if(TARGET test_helpers)
-      set(libraries test_helpers floor_${floor} floor_vulkan)
-    endif()
+  elseif(NOT floor IN_LIST unit_floors AND TARGET test_helpers)
+    set(libraries test_helpers floor_${floor} floor_vulkan)
   endif()
   target_link_libraries(${target} PRIVATE ${libraries} ${CMOCKA_LIBRARY})
   if(IGVK_SANITIZE)
     target_link_options(${target} PRIVATE -Wl,--export-dynamic-symbol=dlclose)
   endif()
-  add_test(NAME ${floor}/${name} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
-  # 77: the test found that it cannot run here, and said why.
-  set_tests_properties(${floor}/${name} PROPERTIES LABELS ${label} TIMEOUT 300 SKIP_RETURN_CODE 77
-                       ENVIRONMENT "${test_environment}")
+  if(floor IN_LIST unit_floors OR ${floor}/${name} IN_LIST unit_tests)
+    add_test(NAME ${floor}/${name} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+    # 77: the test found that it cannot run here, and said why.
+    set_tests_properties(${floor}/${name} PROPERTIES LABELS unit TIMEOUT 300 SKIP_RETURN_CODE 77
+                         ENVIRONMENT "${test_environment}")
+  else()
+    igvk_add_device_test(${floor}/${name} device ${CMAKE_BINARY_DIR}/${target})
+    set(device_test_list "${device_test_list}" PARENT_SCOPE)
+  endif()
 endfunction()
 
 foreach(floor IN LISTS IGVK_FLOORS)
@@ -62,17 +85,39 @@ endforeach()
 
 # tests/test_NAME.sh and tests/cli/test_NAME.sh: shell scripts that get the source folder and, those of cli, the program.
 find_program(BASH bash)
+set(device_scripts cli/examples)
 file(GLOB script_sources CONFIGURE_DEPENDS tests/test_*.sh tests/cli/test_*.sh)
 foreach(source IN LISTS script_sources)
   file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR}/tests ${source})
   string(REGEX REPLACE "test_(.*)\\.sh$" "\\1" name ${name})
-  if(BASH AND (TARGET igvk OR NOT name MATCHES "^cli/"))
-    add_test(NAME ${name} COMMAND ${BASH} ${source} ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/igvk)
-    set(label unit)
-    if(name STREQUAL cli/examples)
-      set(label device)
-    endif()
-    set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 600 SKIP_RETURN_CODE 77
+  if(name MATCHES "^cli/" AND NOT TARGET igvk)
+    continue()
+  endif()
+  set(command ${BASH} ${source} ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/igvk)
+  if(NOT BASH)
+    message(STATUS "No bash: the test ${name} is left out")
+  elseif(name IN_LIST device_scripts)
+    igvk_add_device_test(${name} device ${command})
+  else()
+    add_test(NAME ${name} COMMAND ${command})
+    set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77
                          ENVIRONMENT "${test_environment}")
   endif()
 endforeach()
+
+# ---- tests of every driver -----------------------------------------------------------------------------
+if("vulkan" IN_LIST IGVK_FLOORS)
+  add_executable(driver_probe tests/drivers/probe.c ${sanitize_sources})
+  target_link_libraries(driver_probe PRIVATE floor_vulkan)
+  target_include_directories(driver_probe PRIVATE ${CMAKE_BINARY_DIR}/generated)
+  file(CONFIGURE OUTPUT device_tests.cmake CONTENT [[
+# SPDX-License-Identifier: MIT
+# Generated by cmake/Tests.cmake.
+set(tests_cmake "@CMAKE_COMMAND@")
+set(tests_probe "@CMAKE_BINARY_DIR@/driver_probe")
+set(tests_folder "@CMAKE_BINARY_DIR@")
+set(tests_environment "@test_environment@")
+include("@CMAKE_SOURCE_DIR@/tests/drivers/register.cmake")
+@device_test_list@]] @ONLY)
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_BINARY_DIR}/device_tests.cmake)
+endif()
