@@ -198,7 +198,7 @@ done:
 }
 
 igvk_status glyph_font_draw(glyph_font *f, size_t place, const glyph_style *style, uint32_t size, uint8_t *pixels) {
-    FT_Outline *outline;
+    FT_Outline *outline = NULL;
     igvk_status status = shape_outline(f, place, style, size, &outline);
     if (status != IGVK_OK)
         return status;
