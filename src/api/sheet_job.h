@@ -8,7 +8,7 @@
 #define SHEET_MOST 16 // rows, and column groups, at most
 
 typedef struct sheet_axis {
-    char label[32];
+    char label[48];
     double ig, cfg; // 0: as the method has it
 } sheet_axis;
 
