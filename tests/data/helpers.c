@@ -76,11 +76,11 @@ size_t count_entries(const char *path) {
 
 void replace_in_file(const char *path, const char *from, const char *to) {
     char *text = read_text(path);
-    char *at = strstr(text, from);
-    assert_non_null(at);
+    assert_non_null(strstr(text, from));
+    size_t before = (size_t)(strstr(text, from) - text);
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
-    fprintf(file, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    fprintf(file, "%.*s%s%s", (int)before, text, to, text + before + strlen(from));
     fclose(file);
     free(text);
 }
