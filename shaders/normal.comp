@@ -29,7 +29,9 @@ void main() {
         key = uvec2(LOAD(u32, seeds, 2 * n), LOAD(u32, seeds, 2 * n + 1));
     } else {
         key = uvec2(STEP_U32(STEP_SEED_LOW), STEP_U32(STEP_SEED_HIGH));
+#ifndef IGVK_BREAK_RANDOM_COUNTER
         item = STEP_U32(STEP_ITEM) + n;
+#endif
     }
     uvec4 x = philox4x32(uvec4(quad, item, step, SCALAR(3)), key);
     vec2 first = normals_of(x.x, x.y);

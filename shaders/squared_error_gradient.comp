@@ -11,6 +11,9 @@ TENSOR_WRITE(3, f32, dx)
 
 void element(uint i) {
     float scale = LOAD(f32, dy, i / SCALAR(1)) * SCALAR_F32(2);
+#ifdef IGVK_BREAK_GRADIENT
+    scale *= 0.5;
+#endif
     STORE(f32, dx, i, scale * (LOAD(f32, prediction, i) - LOAD(f32, target, i)));
 }
 #include "elements.glsl"

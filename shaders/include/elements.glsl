@@ -5,6 +5,12 @@
 // same for all elements is loaded there, as compilers must load it again after every store.
 #include "elements.h"
 
+#ifdef IGVK_BREAK_KERNEL_TAIL
+#define ELEMENTS_COUNT (SCALAR(0) & ~3u)
+#else
+#define ELEMENTS_COUNT SCALAR(0)
+#endif
+
 layout(constant_id = 1) const uint ELEMENTS_TURNS = 1;
 
 void main() {
@@ -15,7 +21,7 @@ void main() {
 #endif
     do {
         UNROLL for (uint k = 0; k < ELEMENTS_UNROLLED; k++) {
-            if (i < SCALAR(0))
+            if (i < ELEMENTS_COUNT)
                 element(i);
             i += gl_WorkGroupSize.x;
         }

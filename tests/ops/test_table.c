@@ -2,7 +2,9 @@
 // The table of operators: names, what each must have, and that the rows of the other tests leave none out.
 #include "ops/op_test.h"
 
+#include "ops/rows_attention.c"
 #include "ops/rows_elementwise.c"
+#include "ops/rows_layer_norm.c"
 #include "ops/rows_optimizer.c"
 #include "ops/rows_random.c"
 #include "ops/rows_sampling.c"
@@ -20,6 +22,7 @@ static const struct {
     size_t count;
 } all_rows[] = {
     ROWS(elementwise_rows), ROWS(random_rows), ROWS(training_rows), ROWS(optimizer_rows), ROWS(sampling_rows),
+    ROWS(attention_rows),   ROWS(layer_norm_rows),
 };
 
 static void operators_are_whole(void **state) {
