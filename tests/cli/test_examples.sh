@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The examples that end the help texts work as they stand, one after the other from an empty folder; training is cut
-# to a few steps here. Then two ways of stopping.
+# The examples that end the help texts work as they stand, one after the other from an empty folder; training and
+# sampling are cut to a few steps here. Then two ways of stopping.
 #
 #     tests/cli/test_examples.sh SOURCE_FOLDER PROGRAM
 set -u
@@ -29,6 +29,8 @@ for command in info 'data glyphs' 'data show' train sample 'data images' export 
     while IFS= read -r example; do
         example=${example/--time 5m/--steps 3}
         example=${example/--time 10m/--steps 5}
+        example=${example/--batch 64/--batch 8}
+        example=$(sed 's/--num-steps [0-9]*/--num-steps 2/' <<<"$example")
         echo "$example"
         eval "$example" >log 2>&1 </dev/null || fail "$example: exit code $?"
         grep '^igvk:' log && fail "$example: says that something is wrong"
