@@ -48,7 +48,8 @@ function(drivers_find probe)
   foreach(file IN LISTS files)
     execute_process(COMMAND ${tests_cmake} -E env VK_DRIVER_FILES=${file} VK_ICD_FILENAMES=${file} ${probe}
                     OUTPUT_VARIABLE found ERROR_QUIET RESULT_VARIABLE failed TIMEOUT 60)
-    if(NOT failed AND found MATCHES "^([^ :]+)")
+    # Not at the beginning: a layer that the environment asks for may print lines of its own.
+    if(NOT failed AND found MATCHES "driver ([^ ,]+)")
       set(word ${CMAKE_MATCH_1})
       string(TOLOWER "${word}" word)
       set(name ${word})
@@ -65,15 +66,19 @@ function(drivers_find probe)
   set(driver_files "${driver_files}" PARENT_SCOPE)
 endfunction()
 
-# Settings of the layer by its names of 2022 (Debian 12) and of today; each ignores the other's. Without the
-# heuristic, accesses through descriptors are not looked at. It reports to stdout, where CTest reads it.
+# Sets validation_environment for the layer's version. Its settings were renamed: with old ones beside them it passes
+# over the new. Without the heuristic, accesses through descriptors are not looked at (older layers always look). It
+# reports to stdout, where CTest reads it.
 set(validation_layer VK_LAYER_KHRONOS_validation)
-set(validation_environment
-  VK_INSTANCE_LAYERS=${validation_layer}
-  VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
-  VK_LAYER_VALIDATE_SYNC=1
-  VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC=1
-  VK_LAYER_LOG_FILENAME=stdout)
+function(validation_settings version)
+  set(settings VK_INSTANCE_LAYERS=${validation_layer} VK_LAYER_LOG_FILENAME=stdout)
+  if(version VERSION_LESS 1.3.290)
+    list(APPEND settings VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT)
+  else()
+    list(APPEND settings VK_LAYER_VALIDATE_SYNC=1 VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC=1)
+  endif()
+  set(validation_environment "${settings}" PARENT_SCOPE)
+endfunction()
 
 function(device_test_add name label environment)
   add_test(${name} ${ARGN})
@@ -113,11 +118,12 @@ if(NOT EXISTS ${tests_probe})
   return()
 endif()
 drivers_find(${tests_probe})
-execute_process(COMMAND ${tests_probe} --layer ${validation_layer} OUTPUT_QUIET ERROR_QUIET RESULT_VARIABLE missing)
-if(missing OR NOT driver_names)
+execute_process(COMMAND ${tests_probe} --layer ${validation_layer} OUTPUT_VARIABLE found ERROR_QUIET)
+if(driver_names AND found MATCHES "layer ${validation_layer} ([0-9.]+)")
+  set(validation_offered TRUE)
+  validation_settings(${CMAKE_MATCH_1})
+else()
   set(validation_offered FALSE)
   # One test that says why there are no others of this label.
   device_test_add(validation validation "${tests_environment}" ${tests_probe} --layer ${validation_layer})
-else()
-  set(validation_offered TRUE)
 endif()
