@@ -19,8 +19,9 @@ endif()
 
 set(unit_floors core formats graph models data cli)
 set(unit_tests ops/table sampling/schedule)
-# Device tests that also run by descriptors, and those that also run under the validation layer.
-set(descriptor_tests "^(ops|sampling|training)/")
+# Device tests that also run by descriptors (those of ops do both by themselves), and those that also run under the
+# validation layer.
+set(descriptor_tests "^(sampling|training)/")
 set(validation_tests "^((ops|sampling|training)/|vulkan/(store|program)$)")
 
 # Device tests are registered by CTest when it starts; here they are written down for it.
@@ -120,4 +121,30 @@ set(tests_environment "@test_environment@")
 include("@CMAKE_SOURCE_DIR@/tests/drivers/register.cmake")
 @device_test_list@]] @ONLY)
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_BINARY_DIR}/device_tests.cmake)
+endif()
+
+# ---- tests of the tests --------------------------------------------------------------------------------
+# igvk_breakage(NAME TARGET NOTICED_BY): see tests/breakages/run.cmake.
+function(igvk_breakage name target noticed_by)
+  if(NOT TARGET ${target})
+    return()
+  endif()
+  set(probe)
+  if(NOT target MATCHES "^test_graph_")
+    set(probe -DPROBE=${CMAKE_BINARY_DIR}/driver_probe)
+  endif()
+  add_test(NAME breakage/${name}
+           COMMAND ${CMAKE_COMMAND} -DBREAK=${name} -DTARGET=${target} -DNOTICED_BY=${noticed_by} ${probe}
+                   -DSOURCE=${CMAKE_SOURCE_DIR} -DFOLDER=${CMAKE_BINARY_DIR}/breakages -DCOMPILER=${CMAKE_C_COMPILER}
+                   -P ${CMAKE_SOURCE_DIR}/tests/breakages/run.cmake)
+  set_tests_properties(breakage/${name} PROPERTIES LABELS breakage TIMEOUT 1800 RESOURCE_LOCK breakages
+                       SKIP_REGULAR_EXPRESSION "skipped: " ENVIRONMENT "${test_environment}")
+endfunction()
+
+if(NOT IGVK_BREAK)
+  igvk_breakage(BARRIER test_graph_barrier "FAILED  . test_")
+  igvk_breakage(KERNEL_TAIL test_ops_elementwise "gate_gradient")
+  igvk_breakage(GRADIENT test_ops_elementwise "activation_gradient")
+  igvk_breakage(RANDOM_COUNTER test_ops_random "normal")
+  igvk_breakage(RESUME_FIELD test_training_loop "resumed_runs_end_with_the_same_bits")
 endif()

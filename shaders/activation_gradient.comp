@@ -12,6 +12,9 @@ TENSOR_WRITE(2, f32, dx)
 
 void element(uint i) {
     float v = LOAD(f32, x, i);
+#ifdef IGVK_BREAK_GRADIENT // the derivative at half the place
+    v *= 0.5;
+#endif
     STORE(f32, dx, i, LOAD(f32, dy, i) * (KIND == 1 ? igvk_silu_gradient(v) : igvk_gelu_tanh_gradient(v)));
 }
 #include "elements.glsl"

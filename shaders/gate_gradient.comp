@@ -39,6 +39,9 @@ void main() {
             row += 4;
         } while (row + 4 <= rows);
     }
+#ifdef IGVK_BREAK_KERNEL_TAIL // the last rows left out
+    row = rows;
+#endif
     if (row < rows) {
         do {
             sums.x += take(at, scale);

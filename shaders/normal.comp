@@ -33,6 +33,9 @@ void main() {
         item = STEP_U32(STEP_ITEM) + n;
 #endif
     }
+#ifdef IGVK_BREAK_RANDOM_COUNTER // every image of a batch draws the same
+    item = 0;
+#endif
     uvec4 x = philox4x32(uvec4(quad, item, step, SCALAR(3)), key);
     vec2 first = normals_of(x.x, x.y);
     vec2 second = normals_of(x.z, x.w);

@@ -24,6 +24,9 @@ typedef struct epoch {
 static bool conflicts(const epoch *e, byte_range range, bool write) {
     for (uint32_t i = e->first[range.space]; i; i = e->records[i - 1].next) {
         const access_record *r = &e->records[i - 1];
+#ifdef IGVK_BREAK_BARRIER // write after read forgotten
+        write = false;
+#endif
         if ((write || r->write) && r->range.begin < range.end && range.begin < r->range.end)
             return true;
     }

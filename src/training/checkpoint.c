@@ -134,7 +134,11 @@ igvk_status checkpoint_load(trainer *t, const char *path) {
     float *values = parameter_buffer(trainer_layout(t));
     if (!values)
         return fail_memory("a parameter", 0);
-    for (size_t set = 0; set < SAVED_SETS; set++)
+    size_t count = SAVED_SETS;
+#ifdef IGVK_BREAK_RESUME_FIELD // the second moments left out
+    count--;
+#endif
+    for (size_t set = 0; set < count; set++)
         TRY(load_set(t, path, saved_sets[set], values));
 done:
     free(values);
