@@ -57,7 +57,7 @@ static igvk_status none_usable(const device_facts *f, size_t count, const char *
                     f[i].usable ? "" : f[i].why_not);
     const char *text = list.text ? list.text : "none";
     igvk_status status =
-        select ? fail(IGVK_ERROR_DEVICE, "no device '%s' by index or part of the name; there are: %s", select, text)
+        select ? fail(IGVK_ERROR_INVALID, "no device '%s' by index or part of the name; there are: %s", select, text)
                : fail(IGVK_ERROR_DEVICE, "no device can be used: %s", text);
     text_free(&list);
     return status;
@@ -78,7 +78,7 @@ igvk_status device_choose(const device_facts *facts, size_t count, const char *s
     if (found == count)
         return none_usable(facts, count, select);
     if (!facts[found].usable)
-        return fail(IGVK_ERROR_DEVICE, "device %u (%s) cannot be used: %s", facts[found].index, facts[found].name,
+        return fail(IGVK_ERROR_INVALID, "device %u (%s) cannot be used: %s", facts[found].index, facts[found].name,
                     facts[found].why_not);
     *chosen = found;
     return IGVK_OK;

@@ -89,7 +89,7 @@ static void test_choice(void **state) {
             unsetenv("IGVK_DEVICE");
         igvk_status status = device_choose(made_up, MADE_UP, rows[i].select, &chosen);
         if (rows[i].text)
-            assert_fails(status, IGVK_ERROR_DEVICE, rows[i].text);
+            assert_fails(status, IGVK_ERROR_INVALID, rows[i].text);
         else
             assert_ok(status);
         assert_int_equal(chosen, rows[i].place);
