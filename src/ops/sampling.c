@@ -36,7 +36,14 @@ tensor_id op_fill_time(graph *g, tensor_id steps, uint32_t count) {
 
 // ---- guidance: steps, final, intermediate, null final, null intermediate -> of final's shape ---------------------
 
-enum { GUIDANCE_STEPS, GUIDANCE_FINAL, GUIDANCE_INTERMEDIATE, GUIDANCE_NULL, GUIDANCE_NULL_INTERMEDIATE, GUIDANCE_INPUTS };
+enum {
+    GUIDANCE_STEPS,
+    GUIDANCE_FINAL,
+    GUIDANCE_INTERMEDIATE,
+    GUIDANCE_NULL,
+    GUIDANCE_NULL_INTERMEDIATE,
+    GUIDANCE_INPUTS,
+};
 
 static igvk_status guidance_shapes(const graph *g, const node *n, output_shapes *out) {
     static const char *const names[] = {"steps", "final_output", "intermediate", "null_final", "null_intermediate"};

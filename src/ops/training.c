@@ -129,7 +129,8 @@ static igvk_status ring_read_shapes(const graph *g, const node *n, output_shapes
     TRY(check_input(g, n, 1, "ring", type == STORAGE_U32 ? STORAGE_U32 : STORAGE_F32));
     tensor_shape ring = input_shape(g, n, 1), block = {.rank = ring.rank - 1};
     if (ring.rank < 2)
-        THROW(IGVK_ERROR_INVALID, "ring_read: input 'ring' is %s, must have 2 dimensions or more", shape_text(text, ring));
+        THROW(IGVK_ERROR_INVALID, "ring_read: input 'ring' is %s, must have 2 dimensions or more",
+              shape_text(text, ring));
     for (uint32_t k = 0; k < block.rank; k++)
         block.dim[k] = ring.dim[k + 1];
     add_output(out, type, block);

@@ -31,7 +31,7 @@ typedef struct op_run {
     op_value gradients[OP_MAX_VALUES];
     bool any_gradient;
     char where[128]; // for messages: which kernels
-    char inputs_names[OP_MAX_VALUES + 1][16];
+    char inputs_names[OP_MAX_VALUES][24];
 } op_run;
 
 static bool is_state(const op_input *in) { return in->kind == OP_STATE_F32 || in->kind == OP_STATE_U32; }
@@ -79,7 +79,8 @@ static void values_of_words(op_value *x, const uint32_t *words, bool u32) {
 static op_value make_input(const op_row *row, const op_input *in, uint32_t place) {
     op_value x = value_new(in->shape);
     uint32_t *words = allocate(x.count, sizeof *words);
-    const double low = in->low == 0 && in->high == 0 ? -1 : in->low, high = in->low == 0 && in->high == 0 ? 1 : in->high;
+    const bool standard = in->low == 0 && in->high == 0;
+    const double low = standard ? -1 : in->low, high = standard ? 1 : in->high;
     if (in->fill)
         in->fill(row, x.count, is_u32(in) ? NULL : (float *)words, is_u32(in) ? words : NULL);
     for (uint64_t i = 0; i < x.count && !in->fill; i++) {
@@ -173,7 +174,7 @@ static igvk_status build(op_run *r, bool gradient, built *b) {
     TRY(graph_check(g));
     if (gradient) {
         for (uint32_t k = 0; k < r->row->outputs; k++) {
-            char name[16];
+            char name[24];
             snprintf(name, sizeof name, "seed.%u", k);
             seeds[k] = graph_external(g, ROLE_INPUT, name, STORAGE_F32, shape_of(g, b->keep[k]));
         }
@@ -203,7 +204,7 @@ static igvk_status give_inputs(op_run *r, store *s, bool gradient) {
         TRY(store_write(s, r->inputs_names[k], sizeof guard + 4 * count, guard, sizeof guard));
     }
     for (uint32_t k = 0; gradient && k < r->row->outputs; k++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "seed.%u", k);
         TRY(store_add(s, name, 4 * r->seeds[k].count, STORE_DEVICE));
         TRY(store_write(s, name, 0, r->seeds[k].words, 4 * r->seeds[k].count));
@@ -305,7 +306,7 @@ static bool compare_outputs(const op_run *r, const graph *g, const built *b) {
     bool good = true;
     uint32_t k = 0;
     for (; k < r->row->outputs; k++) {
-        char what[16];
+        char what[24];
         snprintf(what, sizeof what, "output %u", k);
         const bool exact = tensor_of(g, b->keep[k])->type == STORAGE_U32;
         good &= compare(r, what, &r->got[k], &r->wanted[k], exact ? 0 : r->row->tolerance * largest(&r->wanted[k]));
@@ -462,7 +463,8 @@ static void make_inputs(op_run *r) {
 }
 
 bool op_row_passes(device *d, const op_row *row) {
-    static const char *const kernel_names[] = {"the device's kernels", "register tiles, other loads", "a GPU's kernels"};
+    static const char *const kernel_names[] = {"the device's kernels", "register tiles, other loads",
+                                               "a GPU's kernels"};
     capabilities sets[3] = {*device_capabilities(d), *device_capabilities(d), *device_capabilities(d)};
     sets[1].lanes_broadcast = !sets[1].lanes_broadcast;
     sets[2].register_tile = sets[2].cpu = sets[2].lanes_broadcast = false;

@@ -58,9 +58,11 @@ typedef struct op_input {
 #define OP_STATE(name_, ...) {.name = name_, .kind = OP_STATE_F32, .shape = SHAPE(__VA_ARGS__)}
 #define OP_STATE_RANGE(name_, low_, high_, ...)                                                                        \
     {.name = name_, .kind = OP_STATE_F32, .shape = SHAPE(__VA_ARGS__), .low = low_, .high = high_}
+#define OP_FILLED(name_, fill_, ...) {.name = name_, .shape = SHAPE(__VA_ARGS__), .fill = fill_}
 // The tensors of step blocks and of metrics (shaders/include/step_block.h).
-#define OP_STEPS                                                                                                       \
-    {.name = "steps", .kind = OP_U32, .shape = SHAPE((1 + STEP_RING) * STEP_WORDS), .fill = op_fill_steps}
+#define OP_STEPS_FILLED(fill_)                                                                                         \
+    {.name = "steps", .kind = OP_U32, .shape = SHAPE((1 + STEP_RING) * STEP_WORDS), .fill = fill_}
+#define OP_STEPS OP_STEPS_FILLED(op_fill_steps)
 #define OP_METRICS OP_STATE("metrics", STEP_RING * METRIC_WORDS)
 
 // A tensor for the reference: its elements as f64, u32 converted by value; `words` are its bits as they lie on the

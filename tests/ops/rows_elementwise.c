@@ -7,7 +7,10 @@
 // ---- activations in f64 ------------------------------------------------------------------------------------
 
 static double silu_of(double x) { return x / (1 + exp(-x)); }
-static double gelu_of(double x) { return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }
+static double gelu_of(double x) {
+    const double pi = 3.14159265358979323846;
+    return 0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x)));
+}
 static double activation_of(uint32_t kind, double x) { return kind == ACTIVATION_SILU ? silu_of(x) : gelu_of(x); }
 static double activation_slope(uint32_t kind, double x) {
     const double h = 1e-5 * fmax(1, fabs(x));
@@ -205,24 +208,25 @@ static void refer_embedding_accumulate(const op_row *row, const op_value *in, op
 }
 
 #define ACTIVATION_ROW(text, kind_, place, ...)                                                                        \
-    {.op = "activation", .label = text, .inputs = {{.name = "x", .shape = SHAPE(__VA_ARGS__), .low = -9, .high = 9, .gradient = !(place)}}, \
+    {.op = "activation", .label = text, .inputs = {{.name = "x", .shape = SHAPE(__VA_ARGS__), .low = -9, .high = 9,    \
+                                                   .gradient = !(place)}},                                             \
      .outputs = 1, .build = build_activation, .reference = refer_activation, .tolerance = 3e-7,                        \
      .gradient_tolerance = 1e-6, .n = {kind_, place}}
 #define ACTIVATION_GRADIENT_ROW(text, kind_, place, ...)                                                               \
     {.op = "activation_gradient", .label = text,                                                                       \
-     .inputs = {OP_RANGE("x", -9, 9, __VA_ARGS__), OP_INPUT("dy", __VA_ARGS__)},        \
+     .inputs = {OP_RANGE("x", -9, 9, __VA_ARGS__), OP_INPUT("dy", __VA_ARGS__)},                                       \
      .outputs = 1, .build = build_activation_gradient, .reference = refer_activation_gradient, .tolerance = 1e-6,      \
      .n = {kind_, place}}
 #define SPLIT_ROW(text, rows, width, parts, skip)                                                                      \
-    {.op = "split_columns", .label = text, .inputs = {OP_GRADIENT("x", rows, (width) * (parts))}, \
+    {.op = "split_columns", .label = text, .inputs = {OP_GRADIENT("x", rows, (width) * (parts))},                      \
      .outputs = (skip) ? ((parts) + 1) / 2 : (parts), .build = build_split, .reference = refer_split,                  \
      .tolerance = 1e-9, .gradient_tolerance = 1e-6, .n = {parts, skip}}
 #define PATCH_ROWS(text, order, images, channels, height, width, p)                                                    \
-    {.op = "patchify", .label = text, .inputs = {OP_GRADIENT("x", images, channels, height, width)}, \
+    {.op = "patchify", .label = text, .inputs = {OP_GRADIENT("x", images, channels, height, width)},                   \
      .outputs = 1, .build = build_patchify, .reference = refer_patchify, .tolerance = 1e-9,                            \
      .gradient_tolerance = 1e-6, .n = {p, order}},                                                                     \
     {.op = "unpatchify", .label = text,                                                                                \
-     .inputs = {OP_GRADIENT("tokens", images, (height) / (p) * ((width) / (p)), (channels) * (p) * (p))}, \
+     .inputs = {OP_GRADIENT("tokens", images, (height) / (p) * ((width) / (p)), (channels) * (p) * (p))},              \
      .outputs = 1, .build = build_unpatchify, .reference = refer_unpatchify, .tolerance = 1e-9,                        \
      .gradient_tolerance = 1e-6, .n = {p, order, channels, height, width}}
 
@@ -243,7 +247,8 @@ static const op_row elementwise_rows[] = {
     ACTIVATION_GRADIENT_ROW("GELU in place, 3x65", ACTIVATION_GELU_TANH, 1, 3, 65),
     {.op = "fill", .label = "7x31x3", .inputs = {OP_INPUT("x", 7, 31, 3)}, .outputs = 1, .build = build_fill,
      .reference = refer_fill, .tolerance = 1e-7, .x = {-1.25e-3}},
-    {.op = "gate_gradient", .label = "one row", .inputs = {OP_INPUT("dy", 1, 1), OP_INPUT("gate", 1, 1), OP_INPUT("z", 1, 1)},
+    {.op = "gate_gradient", .label = "one row", .inputs = {OP_INPUT("dy", 1, 1), OP_INPUT("gate", 1, 1),
+                                                           OP_INPUT("z", 1, 1)},
      .outputs = 2, .build = build_gate_gradient, .reference = refer_gate_gradient, .tolerance = 3e-7},
     {.op = "gate_gradient", .label = "3 gates of 13 rows, width 127",
      .inputs = {OP_INPUT("dy", 39, 127), OP_INPUT("gate", 3, 127), OP_INPUT("z", 39, 127)},
@@ -257,12 +262,14 @@ static const op_row elementwise_rows[] = {
     SPLIT_ROW("5 rows of 6 x 13, every other used", 5, 13, 6, 1),
     {.op = "join_columns", .label = "2 of 13x127",
      .inputs = {OP_GRADIENT("a", 13, 127), OP_GRADIENT("b", 13, 127)},
-     .outputs = 1, .build = build_join, .reference = refer_join, .tolerance = 1e-9, .gradient_tolerance = 1e-6, .n = {2}},
+     .outputs = 1, .build = build_join, .reference = refer_join, .tolerance = 1e-9, .gradient_tolerance = 1e-6,
+     .n = {2}},
     {.op = "join_columns", .label = "6 of 1x3",
      .inputs = {OP_GRADIENT("a", 1, 3), OP_GRADIENT("b", 1, 3),
                 OP_INPUT("c", 1, 3), OP_GRADIENT("d", 1, 3),
                 OP_GRADIENT("e", 1, 3), OP_GRADIENT("f", 1, 3)},
-     .outputs = 1, .build = build_join, .reference = refer_join, .tolerance = 1e-9, .gradient_tolerance = 1e-6, .n = {6}},
+     .outputs = 1, .build = build_join, .reference = refer_join, .tolerance = 1e-9, .gradient_tolerance = 1e-6,
+     .n = {6}},
     {.op = "repeat", .label = "2 times 3x5x7", .inputs = {OP_INPUT("x", 3, 5, 7)}, .outputs = 1,
      .build = build_repeat, .reference = refer_repeat, .tolerance = 1e-9, .n = {2}},
     {.op = "repeat", .label = "3 times 1031 labels", .inputs = {OP_INTEGERS("x", 0, 1e9, 1031)}, .outputs = 1,
@@ -272,19 +279,25 @@ static const op_row elementwise_rows[] = {
     PATCH_ROWS("2 of 3x6x10 by 2, channels last", PATCH_CHANNEL_LAST, 2, 3, 6, 10, 2),
     PATCH_ROWS("3 of 4x24x8 by 8, channels last", PATCH_CHANNEL_LAST, 3, 4, 24, 8, 8),
     {.op = "timestep_features", .label = "256 of times in [0, 1]", .inputs = {OP_RANGE("t", 0, 1, 13)},
-     .outputs = 1, .build = build_timestep_features, .reference = refer_timestep_features, .tolerance = 3e-7, .n = {256}},
+     .outputs = 1, .build = build_timestep_features, .reference = refer_timestep_features, .tolerance = 3e-7,
+     .n = {256}},
     // Times up to 1000: one ulp of the frequency is 6e-5 of the angle.
     {.op = "timestep_features", .label = "2 of one time", .inputs = {OP_RANGE("t", 500, 1000, 1)},
      .outputs = 1, .build = build_timestep_features, .reference = refer_timestep_features, .tolerance = 3e-7, .n = {2}},
     {.op = "timestep_features", .label = "256 of times up to 1000", .inputs = {OP_RANGE("t", 0, 1000, 7)},
-     .outputs = 1, .build = build_timestep_features, .reference = refer_timestep_features, .tolerance = 2e-4, .n = {256}},
+     .outputs = 1, .build = build_timestep_features, .reference = refer_timestep_features, .tolerance = 2e-4,
+     .n = {256}},
     {.op = "embedding", .label = "1 of 1 row", .inputs = {OP_INTEGERS("labels", 0, 0, 1), OP_GRADIENT("table", 1, 1)},
-     .outputs = 1, .build = build_embedding, .reference = refer_embedding, .tolerance = 1e-9, .gradient_tolerance = 1e-6},
+     .outputs = 1, .build = build_embedding, .reference = refer_embedding, .tolerance = 1e-9,
+     .gradient_tolerance = 1e-6},
     {.op = "embedding", .label = "13 of 11 rows, labels out of range",
      .inputs = {OP_INTEGERS("labels", 0, 14, 13), OP_GRADIENT("table", 11, 127)},
-     .outputs = 1, .build = build_embedding, .reference = refer_embedding, .tolerance = 1e-9, .gradient_tolerance = 1e-6},
-    {.op = "embedding", .label = "64 of 3 rows, width 5", .inputs = {OP_INTEGERS("labels", 0, 2, 64), OP_GRADIENT("table", 3, 5)},
-     .outputs = 1, .build = build_embedding, .reference = refer_embedding, .tolerance = 1e-9, .gradient_tolerance = 1e-6},
+     .outputs = 1, .build = build_embedding, .reference = refer_embedding, .tolerance = 1e-9,
+     .gradient_tolerance = 1e-6},
+    {.op = "embedding", .label = "64 of 3 rows, width 5", .inputs = {OP_INTEGERS("labels", 0, 2, 64),
+                                                                     OP_GRADIENT("table", 3, 5)},
+     .outputs = 1, .build = build_embedding, .reference = refer_embedding, .tolerance = 1e-9,
+     .gradient_tolerance = 1e-6},
     {.op = "embedding_gradient", .label = "onto a state",
      .inputs = {OP_INTEGERS("labels", 0, 12, 9), OP_INPUT("x", 9, 70), OP_INPUT("table", 11, 70),
                 OP_STATE("gradient", 11, 70)},

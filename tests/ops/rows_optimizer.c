@@ -78,8 +78,8 @@ static void refer_adamw(const op_row *row, const op_value *in, op_value *out) {
             const double g = in[IN_GRADIENT].v[i] * in[IN_NORM].v[1];
             const double m = op_step_f32(in, STEP_BETA1) * in[IN_MOMENT1].v[i] + op_step_f32(in, STEP_RATE1) * g;
             const double v = op_step_f32(in, STEP_BETA2) * in[IN_MOMENT2].v[i] + op_step_f32(in, STEP_RATE2) * g * g;
-            p *= decay;
-            p -= op_step_f32(in, STEP_BIAS1) * m / (sqrt(v) * op_step_f32(in, STEP_BIAS2) + op_step_f32(in, STEP_EPSILON));
+            const double denominator = sqrt(v) * op_step_f32(in, STEP_BIAS2) + op_step_f32(in, STEP_EPSILON);
+            p = p * decay - op_step_f32(in, STEP_BIAS1) * m / denominator;
             out[0].v[i] = p;
             out[2].v[i] = m;
             out[3].v[i] = v;
@@ -108,17 +108,20 @@ static void refer_advance(const op_row *row, const op_value *in, op_value *out) 
     out[0].v[0] = in[0].v[0] + 1;
 }
 
+#define STEPS_STATE                                                                                                    \
+    {.name = "steps", .kind = OP_STATE_U32, .shape = SHAPE((1 + STEP_RING) * STEP_WORDS), .fill = op_fill_steps}
 #define NORM_INPUTS(fill_stop)                                                                                         \
     OP_STEPS, {.name = "stop", .kind = OP_STATE_U32, .shape = SHAPE(1), .fill = fill_stop}, OP_METRICS
 #define NORM_ROW(text, chunks, fill_stop, ...)                                                                         \
-    {.op = "gradient_norm", .label = text, .inputs = {NORM_INPUTS(fill_stop), __VA_ARGS__}, .outputs = 1, .build = build_norm, \
+    {.op = "gradient_norm", .label = text, .inputs = {NORM_INPUTS(fill_stop), __VA_ARGS__}, .outputs = 1,              \
+     .build = build_norm,                                                                                              \
      .reference = refer_norm, .tolerance = 2e-7, .n = {chunks}}
 #define ADAMW_ROW(text, granules, held)                                                                                \
     {.op = "adamw_ema", .label = text,                                                                                 \
-     .inputs = {OP_STEPS, {.name = "norm", .shape = SHAPE(4), .fill = fill_norm}, OP_INTEGERS("segments", 0, 3, granules), \
-                OP_STATE("parameter", 64 * (granules)), OP_STATE("gradient", 64 * (granules)), \
-                OP_STATE_RANGE("moment1", -0.01, 0.01, 64 * (granules)),                                        \
-                OP_STATE_RANGE("moment2", 0, 0.01, 64 * (granules)), OP_STATE("ema", 64 * (granules))}, \
+     .inputs = {OP_STEPS, OP_FILLED("norm", fill_norm, 4), OP_INTEGERS("segments", 0, 3, granules),                    \
+                OP_STATE("parameter", 64 * (granules)), OP_STATE("gradient", 64 * (granules)),                         \
+                OP_STATE_RANGE("moment1", -0.01, 0.01, 64 * (granules)),                                               \
+                OP_STATE_RANGE("moment2", 0, 0.01, 64 * (granules)), OP_STATE("ema", 64 * (granules))},                \
      .build = build_adamw, .reference = refer_adamw, .tolerance = 2e-7, .n = {held}}
 
 static const op_row optimizer_rows[] = {
@@ -129,13 +132,13 @@ static const op_row optimizer_rows[] = {
     NORM_ROW("three chunks", 3, fill_zero, OP_INPUT("a", 13), OP_INPUT("b", 128 * 127), OP_INPUT("c", 6400)),
     // More than fits the first pass with one square a sum; small and large values side by side.
     NORM_ROW("two million", 2, fill_zero, OP_RANGE("a", -1e-3, 1e-3, 2000003), OP_RANGE("b", -30, 30, 64)),
-    NORM_ROW("an infinity", 1, fill_zero, {.name = "a", .shape = SHAPE(1031), .fill = fill_with_infinity}),
-    NORM_ROW("a NaN", 2, fill_zero, {.name = "a", .shape = SHAPE(1031), .fill = fill_with_nan}, OP_INPUT("b", 64)),
+    NORM_ROW("an infinity", 1, fill_zero, OP_FILLED("a", fill_with_infinity, 1031)),
+    NORM_ROW("a NaN", 2, fill_zero, OP_FILLED("a", fill_with_nan, 1031), OP_INPUT("b", 64)),
     NORM_ROW("squares overflow", 1, fill_zero, OP_RANGE("a", 1e19, 1e20, 100)),
     NORM_ROW("stopped before", 1, fill_one, OP_INPUT("a", 64)),
     ADAMW_ROW("one granule", 1, 0),
     ADAMW_ROW("127 granules, some frozen", 127, 0),
     ADAMW_ROW("held back", 13, 1),
-    {.op = "advance", .label = "one run", .inputs = {{.name = "steps", .kind = OP_STATE_U32, .shape = SHAPE((1 + STEP_RING) * STEP_WORDS), .fill = op_fill_steps}},
+    {.op = "advance", .label = "one run", .inputs = {STEPS_STATE},
      .build = build_advance, .reference = refer_advance},
 };

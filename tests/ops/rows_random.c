@@ -65,7 +65,7 @@ static void refer_normal(const op_row *row, const op_value *in, op_value *out) {
 }
 
 #define NORMAL_ROW(text, images, ...)                                                                                  \
-    {.op = "normal", .label = text, .inputs = {OP_STEPS, OP_WORDS("seeds", images, 2)},     \
+    {.op = "normal", .label = text, .inputs = {OP_STEPS, OP_WORDS("seeds", images, 2)},                                \
      .outputs = 1, .build = build_normal, .reference = refer_normal, .tolerance = 4e-7, .n = {__VA_ARGS__}}
 
 static const op_row random_rows[] = {

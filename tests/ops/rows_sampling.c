@@ -118,23 +118,26 @@ static void fill_solver_steps(const op_row *row, uint64_t count, float *f32, uin
 
 #define GUIDANCE_ROW(text, has_intermediate, has_null, place, ...)                                                     \
     {.op = "guidance", .label = text,                                                                                  \
-     .inputs = {OP_STEPS, OP_INPUT("final", __VA_ARGS__), OP_INPUT("intermediate", __VA_ARGS__),    \
-                OP_INPUT("null", __VA_ARGS__), OP_INPUT("null intermediate", __VA_ARGS__)},            \
+     .inputs = {OP_STEPS, OP_INPUT("final", __VA_ARGS__), OP_INPUT("intermediate", __VA_ARGS__),                       \
+                OP_INPUT("null", __VA_ARGS__), OP_INPUT("null intermediate", __VA_ARGS__)},                            \
      .outputs = 1, .build = build_guidance, .reference = refer_guidance, .tolerance = 4e-7,                            \
      .n = {has_intermediate, has_null, place}}
 #define SCORE_ROW(text, path, place, images, ...)                                                                      \
     {.op = "score", .label = text,                                                                                     \
-     .inputs = {OP_INPUT("velocity", images, __VA_ARGS__), OP_INPUT("x", images, __VA_ARGS__),         \
-                OP_RANGE("t", 0.04, 1, images)},                                                \
+     .inputs = {OP_INPUT("velocity", images, __VA_ARGS__), OP_INPUT("x", images, __VA_ARGS__),                         \
+                OP_RANGE("t", 0.04, 1, images)},                                                                       \
      .outputs = 1, .build = build_score, .reference = refer_score, .tolerance = 4e-7, .n = {path, place}}
 // The low halves are compared to 1e-6 of themselves: 2^-44 of the state.
 #define SOLVER_ROW(text, noise, not_committed, not_previous, previous_fill, ...)                                       \
     {.op = "solver", .label = text,                                                                                    \
-     .inputs = {{.name = "steps", .kind = OP_U32, .shape = SHAPE((1 + STEP_RING) * STEP_WORDS), .fill = fill_solver_steps},                     \
-                OP_RANGE("velocity", -2, 2, __VA_ARGS__),                                       \
-                OP_RANGE("noise", -4, 4, __VA_ARGS__), OP_STATE_RANGE("high", -3, 3, __VA_ARGS__), \
-                {.name = "low", .kind = OP_STATE_F32, .shape = SHAPE(__VA_ARGS__), .low = -2e-8, .high = 2e-8, .tolerance = 1e-6}, OP_STATE("input", __VA_ARGS__), \
-                {.name = "previous", .kind = OP_STATE_F32, .shape = SHAPE(__VA_ARGS__), .low = -2, .high = 2, .fill = previous_fill}},                         \
+     .inputs = {OP_STEPS_FILLED(fill_solver_steps),                                                                    \
+                OP_RANGE("velocity", -2, 2, __VA_ARGS__),                                                              \
+                OP_RANGE("noise", -4, 4, __VA_ARGS__), OP_STATE_RANGE("high", -3, 3, __VA_ARGS__),                     \
+                {.name = "low", .kind = OP_STATE_F32, .shape = SHAPE(__VA_ARGS__), .low = -2e-8, .high = 2e-8,         \
+                 .tolerance = 1e-6},                                                                                   \
+                OP_STATE("input", __VA_ARGS__),                                                                        \
+                {.name = "previous", .kind = OP_STATE_F32, .shape = SHAPE(__VA_ARGS__), .low = -2, .high = 2,          \
+                 .fill = previous_fill}},                                                                              \
      .build = build_solver, .reference = refer_solver, .tolerance = 1e-8, .n = {noise, not_committed, not_previous}}
 
 static const op_row sampling_rows[] = {
@@ -146,9 +149,9 @@ static const op_row sampling_rows[] = {
     GUIDANCE_ROW("IG and CFG", 1, 1, 0, 127, 13),
     GUIDANCE_ROW("IG and CFG in place", 1, 1, 1, 257),
     {.op = "guidance", .label = "scales of 1",
-     .inputs = {{.name = "steps", .kind = OP_U32, .shape = SHAPE((1 + STEP_RING) * STEP_WORDS), .fill = fill_scales_of_one}, OP_INPUT("final", 77),
-                {.name = "intermediate", .shape = SHAPE(77), .fill = fill_infinity}, {.name = "null", .shape = SHAPE(77), .fill = fill_infinity},
-                {.name = "null intermediate", .shape = SHAPE(77), .fill = fill_infinity}},
+     .inputs = {OP_STEPS_FILLED(fill_scales_of_one), OP_INPUT("final", 77),
+                OP_FILLED("intermediate", fill_infinity, 77), OP_FILLED("null", fill_infinity, 77),
+                OP_FILLED("null intermediate", fill_infinity, 77)},
      .outputs = 1, .build = build_guidance, .reference = refer_first, .tolerance = 1e-12, .n = {1, 1}},
     SCORE_ROW("linear, 1", PATH_LINEAR, 0, 1, 1),
     SCORE_ROW("linear, 13x127", PATH_LINEAR, 0, 13, 127),

@@ -108,7 +108,7 @@ static void fill_end_times(const op_row *row, uint64_t count, float *f32, uint32
         f32[i] = ends[i % 5];
 }
 
-// ---- losses ----------------------------------------------------------------------------------------------------------
+// ---- losses ------------------------------------------------------------------------------------------------
 
 static void build_squared_error(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
     (void)row;
@@ -126,7 +126,8 @@ static void refer_squared_error(const op_row *row, const op_value *in, op_value 
 }
 
 // x[0]: the auxiliary weight
-static void mean_losses(const op_row *row, const op_value *in, double *final_mean, double *auxiliary_mean, double *total) {
+static void mean_losses(const op_row *row, const op_value *in, double *final_mean, double *auxiliary_mean,
+                        double *total) {
     *final_mean = *auxiliary_mean = 0;
     for (uint64_t i = 0; i < in[1].count; i++) {
         *final_mean += in[1].v[i] / (double)in[1].count;
@@ -156,22 +157,23 @@ static void refer_write_losses(const op_row *row, const op_value *in, op_value *
 }
 
 #define TIMES_ROW(text, count, weighting, path)                                                                        \
-    {.op = "sample_times", .label = text, .inputs = {OP_STEPS}, .outputs = 1, .build = build_sample_times,          \
+    {.op = "sample_times", .label = text, .inputs = {OP_STEPS}, .outputs = 1, .build = build_sample_times,             \
      .reference = refer_sample_times, .tolerance = 2e-7, .n = {count, weighting, path}}
 #define TIMES_OF_NORMALS_ROW(text, path)                                                                               \
-    {.op = "times_of_normals", .label = text, .inputs = {OP_RANGE("normals", -6, 6, 127)}, .outputs = 1, \
+    {.op = "times_of_normals", .label = text, .inputs = {OP_RANGE("normals", -6, 6, 127)}, .outputs = 1,               \
      .build = build_times_of_normals, .reference = refer_times_of_normals, .tolerance = 2e-7, .n = {0, 0, path}}
 #define INTERPOLANT_ROW(text, path, place, images, ...)                                                                \
     {.op = "interpolant", .label = text,                                                                               \
-     .inputs = {OP_INPUT("x", images, __VA_ARGS__), OP_RANGE("noise", -4, 4, images, __VA_ARGS__), \
-                OP_RANGE("t", 0, 1, images)},                                                   \
+     .inputs = {OP_INPUT("x", images, __VA_ARGS__), OP_RANGE("noise", -4, 4, images, __VA_ARGS__),                     \
+                OP_RANGE("t", 0, 1, images)},                                                                          \
      .outputs = 2, .build = build_interpolant, .reference = refer_interpolant, .tolerance = 2e-7, .n = {path, place}}
 #define SQUARED_ERROR_ROW(text, ...)                                                                                   \
     {.op = "squared_error", .label = text,                                                                             \
-     .inputs = {OP_GRADIENT("prediction", __VA_ARGS__), OP_INPUT("target", __VA_ARGS__)}, \
-     .outputs = 1, .build = build_squared_error, .reference = refer_squared_error, .tolerance = 1.5e-7, .gradient_tolerance = 1e-6}
+     .inputs = {OP_GRADIENT("prediction", __VA_ARGS__), OP_INPUT("target", __VA_ARGS__)},                              \
+     .outputs = 1, .build = build_squared_error, .reference = refer_squared_error, .tolerance = 1.5e-7,                \
+     .gradient_tolerance = 1e-6}
 #define LOSS_INPUTS(count, differentiable)                                                                             \
-    OP_STEPS, {.name = "final", .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable},                    \
+    OP_STEPS, {.name = "final", .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable},               \
         {.name = "auxiliary", .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable}
 
 static const op_row training_rows[] = {
@@ -181,36 +183,38 @@ static const op_row training_rows[] = {
     TIMES_ROW("log-normal, cosine, 13", 13, TIME_LOGNORMAL, PATH_COSINE),
     TIMES_OF_NORMALS_ROW("linear", PATH_LINEAR),
     TIMES_OF_NORMALS_ROW("cosine", PATH_COSINE),
-    {.op = "drop_labels", .label = "a tenth of 1031", .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 1031)}, .outputs = 1,
-     .build = build_drop_labels, .reference = refer_drop_labels, .n = {10}, .x = {0.1}},
+    {.op = "drop_labels", .label = "a tenth of 1031", .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 1031)},
+     .outputs = 1, .build = build_drop_labels, .reference = refer_drop_labels, .n = {10}, .x = {0.1}},
     {.op = "drop_labels", .label = "none", .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 13)}, .outputs = 1,
      .build = build_drop_labels, .reference = refer_drop_labels, .n = {10}, .x = {0}},
     {.op = "drop_labels", .label = "all", .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 13)}, .outputs = 1,
      .build = build_drop_labels, .reference = refer_drop_labels, .n = {10}, .x = {1}},
     {.op = "ring_read", .label = "4 of 13x7x3", .inputs = {OP_STEPS, OP_INPUT("ring", 4, 13, 7, 3)}, .outputs = 1,
      .build = build_ring_read, .reference = refer_ring_read, .tolerance = 1e-9},
-    {.op = "ring_read", .label = "3 of 257 labels", .inputs = {OP_STEPS, OP_INTEGERS("ring", 0, 4e9, 3, 257)}, .outputs = 1,
-     .build = build_ring_read, .reference = refer_ring_read},
+    {.op = "ring_read", .label = "3 of 257 labels", .inputs = {OP_STEPS, OP_INTEGERS("ring", 0, 4e9, 3, 257)},
+     .outputs = 1, .build = build_ring_read, .reference = refer_ring_read},
     INTERPOLANT_ROW("linear, 1", PATH_LINEAR, 0, 1, 1),
     INTERPOLANT_ROW("linear, 13x3x5x7", PATH_LINEAR, 0, 13, 3, 5, 7),
     INTERPOLANT_ROW("cosine, 3x127", PATH_COSINE, 0, 3, 127),
     INTERPOLANT_ROW("cosine in place, 5x65", PATH_COSINE, 1, 5, 65),
     {.op = "guided_target", .label = "the interval's ends",
      .inputs = {OP_INPUT("target", 10, 33), OP_INPUT("final", 10, 33), OP_INPUT("intermediate", 10, 33),
-                {.name = "t", .shape = SHAPE(10), .fill = fill_end_times}},
-     .outputs = 1, .build = build_guided_target, .reference = refer_guided_target, .tolerance = 2e-7, .x = {1.4, 0.1, 0.9}},
+                OP_FILLED("t", fill_end_times, 10)},
+     .outputs = 1, .build = build_guided_target, .reference = refer_guided_target, .tolerance = 2e-7,
+     .x = {1.4, 0.1, 0.9}},
     {.op = "guided_target", .label = "in place",
      .inputs = {OP_INPUT("target", 3, 2, 70), OP_INPUT("final", 3, 2, 70), OP_INPUT("intermediate", 3, 2, 70),
                 OP_RANGE("t", 0, 1, 3)},
-     .outputs = 1, .build = build_guided_target, .reference = refer_guided_target, .tolerance = 2e-7, .n = {0, 1}, .x = {2.5, 0, 1}},
+     .outputs = 1, .build = build_guided_target, .reference = refer_guided_target, .tolerance = 2e-7, .n = {0, 1},
+     .x = {2.5, 0, 1}},
     SQUARED_ERROR_ROW("1", 1, 1),
     SQUARED_ERROR_ROW("13x127", 13, 127),
     SQUARED_ERROR_ROW("3x4x32x32", 3, 4, 32, 32),
     SQUARED_ERROR_ROW("2x3x127x129", 2, 3, 127, 129),
-    {.op = "loss", .label = "1", .inputs = {LOSS_INPUTS(1, true)}, .outputs = 1, .build = build_loss, .reference = refer_loss,
-     .tolerance = 1e-7, .gradient_tolerance = 1e-6, .x = {0.5}},
-    {.op = "loss", .label = "127", .inputs = {LOSS_INPUTS(127, true)}, .outputs = 1, .build = build_loss, .reference = refer_loss,
-     .tolerance = 1e-7, .gradient_tolerance = 1e-6, .x = {0.3}},
+    {.op = "loss", .label = "1", .inputs = {LOSS_INPUTS(1, true)}, .outputs = 1, .build = build_loss,
+     .reference = refer_loss, .tolerance = 1e-7, .gradient_tolerance = 1e-6, .x = {0.5}},
+    {.op = "loss", .label = "127", .inputs = {LOSS_INPUTS(127, true)}, .outputs = 1, .build = build_loss,
+     .reference = refer_loss, .tolerance = 1e-7, .gradient_tolerance = 1e-6, .x = {0.3}},
     {.op = "write_losses", .label = "13", .inputs = {LOSS_INPUTS(13, false), OP_METRICS}, .build = build_write_losses,
      .reference = refer_write_losses, .tolerance = 1e-7, .x = {0.5}},
 };

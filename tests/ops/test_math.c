@@ -188,7 +188,8 @@ static void special_values(void **state) {
         evaluate(s->function, false, &s->x, &y, 1);
         const bool good = isnan(s->wanted) ? isnan(y) : y == s->wanted;
         if (!good)
-            print_error("function %u of %g is %g, must be %g\n", s->function, (double)s->x, (double)y, (double)s->wanted);
+            print_error("function %u of %g is %g, must be %g\n", s->function, (double)s->x, (double)y,
+                        (double)s->wanted);
         out += !good;
     }
     assert_int_equal(out, 0);
