@@ -26,6 +26,7 @@ typedef struct loop {
     double rate;                  // images a second, smoothed over windows
     double window_start;          // results come in bursts: a window is at least RATE_WINDOW long
     uint64_t window_steps;
+    bool warm; // a first result has come
     uint64_t saved_step;
 } loop;
 
@@ -121,6 +122,11 @@ static double seconds_left(const loop *l, uint64_t done) {
 }
 
 static void update_rate(loop *l) {
+    if (!l->warm) { // drivers compile kernels during the first step: it tells nothing of the rate
+        l->warm = true;
+        restart_window(l);
+        return;
+    }
     double now = clock_seconds(), window = now - l->window_start;
     l->window_steps++;
     if (window < RATE_WINDOW)
