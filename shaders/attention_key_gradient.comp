@@ -32,6 +32,8 @@ void main() {
         const uint start = block_start(next);
         POINT_READ(f32, q, qkv, qkv_base() + start * QKV_STRIDE);
         POINT_READ(f32, g, dy, width_base() + start * WIDTH);
+        POINT_READ(f32, q_again, qkv, qkv_base() + start * QKV_STRIDE + NOTHING);
+        POINT_READ(f32, g_again, dy, width_base() + start * WIDTH + NOTHING);
         POINT_READ(f32, l, log_sum_exp, statistics_base() + start);
         POINT_READ(f32, e, delta, statistics_base() + start);
         UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
@@ -43,10 +45,10 @@ void main() {
             slopes[i] = -AT(f32, e, delta, i / ROWS);
         }
         ADD_WEIGHTED_ROWS(dv, g, dy, WIDTH, weights)
-        ADD_DOT_PRODUCTS(slopes, g, dy, WIDTH, v)
+        ADD_DOT_PRODUCTS(slopes, g_again, dy, WIDTH, v)
         UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
             slopes[i] *= weights[i];
-        ADD_WEIGHTED_ROWS(dk, q, qkv, QKV_STRIDE, slopes)
+        ADD_WEIGHTED_ROWS(dk, q_again, qkv, QKV_STRIDE, slopes)
         next += BLOCK;
     } while (next < TOKENS);
 

@@ -39,6 +39,7 @@ void main() {
         const uint start = block_start(next);
         POINT_READ(f32, k, qkv, qkv_base() + WIDTH + start * QKV_STRIDE);
         POINT_READ(f32, v, qkv, qkv_base() + 2 * WIDTH + start * QKV_STRIDE);
+        POINT_READ(f32, k_again, qkv, qkv_base() + WIDTH + start * QKV_STRIDE + NOTHING);
         UNROLL for (uint i = 0; i < BLOCK * ROWS; i++) {
             weights[i] = -log_sum[i % ROWS];
             slopes[i] = -own_delta[i % ROWS];
@@ -51,7 +52,7 @@ void main() {
         ADD_DOT_PRODUCTS(slopes, v, qkv, QKV_STRIDE, g)
         UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
             slopes[i] *= weights[i];
-        ADD_WEIGHTED_ROWS(dq, k, qkv, QKV_STRIDE, slopes)
+        ADD_WEIGHTED_ROWS(dq, k_again, qkv, QKV_STRIDE, slopes)
         next += BLOCK;
     } while (next < TOKENS);
 

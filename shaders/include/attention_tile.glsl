@@ -20,6 +20,10 @@ const uint QKV_STRIDE = 3 * WIDTH;           // from a token to the next
 const uint TILE = gl_WorkGroupSize.x * ROWS; // rows of a workgroup
 const bool RAGGED = TOKENS % BLOCK != 0;
 
+// Zero, which compilers don't know. Other rows needed a second time are loaded again from an address with NOTHING
+// added: else each number, once a broadcast, is kept as a vector on the stack, at almost twice the time.
+#define NOTHING SCALAR(2)
+
 uint first_token() { return gl_WorkGroupID.z * TOKENS; }
 uint head_column() { return gl_WorkGroupID.y * DIMENSION; }
 uint qkv_base() { return first_token() * QKV_STRIDE + head_column(); }

@@ -55,22 +55,31 @@ typedef struct attention_tile {
     uint32_t block; // other rows in one turn of the loop
 } attention_tile;
 
-// Multiply-adds in a kernel's loop, unrolled. On CPUs a body beyond 2304 leaves the instruction cache (three times
-// slower), and by descriptors every load brings its bounds check: more than this compiles for minutes.
-static uint32_t body_for(const capabilities *c) {
+// The kernels are unrolled. `rows` is how many a lane owns at most, `body` how many multiply-adds a turn of the loop
+// holds at most. Found by measuring (docs/performance-log.md).
+typedef struct unrolling {
+    uint32_t rows, body;
+} unrolling;
+
+static unrolling unrolling_for(const capabilities *c) {
     if (!c->cpu)
-        return 512;
-    return c->address ? 2304 : 128;
+        return (unrolling){1, 512}; // registers are what is short
+    if (!c->address)
+        return (unrolling){4, 256}; // loads bring bounds checks: few of them, and code that compiles in seconds
+    if (!c->lanes_broadcast)
+        return (unrolling){4, 512}; // likewise, on drivers where a uniform load is no scalar load
+    return (unrolling){2, 2304};    // what the instruction cache holds; beyond it three times slower
 }
 
-// `products`: how many products of head rows the loop's body holds. On CPUs two rows a lane halve the broadcasts for
-// each multiply-add; on GPUs registers are what is short. From the shape and the device alone, never from the batch.
+// `products`: how many products of head rows the loop's body holds, and about how many own rows a lane keeps. From
+// the shape and the device alone, never from the batch.
 static attention_tile tile_for(const capabilities *c, const attention_sizes *s, uint32_t products) {
-    const uint32_t largest_block = 8;
-    attention_tile t = {.lanes = c->vector_width, .rows = 1};
-    if (c->cpu && c->address && s->tokens > t.lanes)
-        t.rows = 2;
-    t.block = body_for(c) / (products * s->dimension * t.rows);
+    const unrolling u = unrolling_for(c);
+    const uint32_t largest_block = 8, kept = 800; // numbers a lane keeps: half of an L1 cache
+    attention_tile t = {.lanes = c->vector_width, .rows = u.rows};
+    while (t.rows > 1 && ((t.rows - 1) * t.lanes >= s->tokens || products * s->dimension * t.rows > kept))
+        t.rows--;
+    t.block = u.body / (products * s->dimension * t.rows);
     t.block = t.block < 1 ? 1 : t.block > largest_block ? largest_block : t.block;
     t.block = t.block > s->tokens ? (uint32_t)s->tokens : t.block;
     return t;
@@ -94,6 +103,7 @@ static dispatch dispatch_attention(const lowering *l, const char *shader, const 
     dispatch_constant(&d, l->capabilities->lanes_broadcast && l->capabilities->address);
     dispatch_scalar_f32(&d, (float)(1.4426950408889634 / sqrt((double)s->dimension))); // log2(e)
     dispatch_scalar_f32(&d, (float)(1.0 / sqrt((double)s->dimension)));
+    dispatch_scalar(&d, 0); // NOTHING
     return d;
 }
 
