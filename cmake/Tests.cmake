@@ -106,6 +106,21 @@ foreach(source IN LISTS script_sources)
   endif()
 endforeach()
 
+# tests/cases/NAME: numbers of an independent reference (tests/cases/README.md).
+if(TARGET igvk)
+  file(GLOB case_files CONFIGURE_DEPENDS tests/cases/*/case.json)
+  foreach(file IN LISTS case_files)
+    get_filename_component(folder ${file} DIRECTORY)
+    get_filename_component(name ${folder} NAME)
+    igvk_add_device_test(parity/${name} parity ${CMAKE_BINARY_DIR}/igvk parity ${folder})
+  endforeach()
+  igvk_add_device_test(parity/built-in parity ${CMAKE_BINARY_DIR}/igvk parity)
+  if(BASH)
+    igvk_add_device_test(parity/folders parity ${BASH} ${CMAKE_SOURCE_DIR}/tests/cases/test_parity.sh
+                         ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/igvk)
+  endif()
+endif()
+
 # ---- tests of every driver -----------------------------------------------------------------------------
 if("vulkan" IN_LIST IGVK_FLOORS)
   add_executable(driver_probe tests/drivers/probe.c ${sanitize_sources})
