@@ -5,13 +5,14 @@
 // columns' sums. For each STEPS steps the columns of b are loaded once, per lane, and reused by all rows; an element
 // of a is the same for all lanes, a scalar load and a broadcast, with its offset folded into the address.
 //
-// variants: linear=; linear_broadcast=-DSUBGROUP_BROADCAST=1
-// linear_broadcast loads a per lane too (lane = row) and hands it out with subgroupBroadcast, for drivers whose
-// uniform loads are no faster than gathers (Mesa before 26).
+// variants: linear=; linear_keep=-DKEEPS_Z=1; linear_broadcast=-DSUBGROUP_BROADCAST=1; linear_broadcast_keep=-DSUBGROUP_BROADCAST=1 -DKEEPS_Z=1
+// `linear` makes a vector of b from a masked broadcast a lane: Mesa 26's llvmpipe, by address. `linear_broadcast`
+// gathers b, loads a per lane too (lane = row) and hands its rows out with subgroupBroadcast: for Mesa before 26 and
+// for descriptors, where a uniform load costs as much as a gather.
 //
-// Rules this file keeps: loops are bottom-tested (docs/conventions.md), an unrolled loop's bounds depend on no other
-// loop's counter (Mesa would leave it rolled, sums would be memory: 60 times slower), arrays are indexed by
-// constants wherever speed matters, and about 2000 fma are unrolled in a step, what the instruction cache holds.
+// Rules this file keeps: loops are bottom-tested (docs/conventions.md); an unrolled loop's bounds depend on no other
+// loop's counter (Mesa would leave it rolled and the sums in memory: 60 times slower); arrays are indexed by
+// constants wherever speed matters; about 2000 fma are unrolled in a step, what the instruction cache holds.
 #if SUBGROUP_BROADCAST
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
@@ -19,11 +20,10 @@
 #include "tensor.glsl"
 #include "linear_epilogue.glsl"
 
-layout(constant_id = 12) const int TILE_ROWS = 8;    // at most ROWS
-layout(constant_id = 13) const int TILE_VECTORS = 1; // 1 where COLUMNS < LANES, else TILE_VECTORS LANES <= COLUMNS
-layout(constant_id = 14) const int STEPS = 8;
-layout(constant_id = 15) const int REGISTER_ROWS = 8;     // rows worked on at a time; their sums stay in registers
-layout(constant_id = 16) const bool LANES_BROADCAST = false; // b by a masked broadcast a lane instead of a gather
+layout(constant_id = 11) const int TILE_ROWS = 8;    // at most ROWS
+layout(constant_id = 12) const int TILE_VECTORS = 1; // 1 where COLUMNS < LANES, else TILE_VECTORS LANES <= COLUMNS
+layout(constant_id = 13) const int STEPS = 8;
+layout(constant_id = 14) const int REGISTER_ROWS = 8; // rows worked on at a time; their sums stay in registers
 const int LANES = int(gl_WorkGroupSize.x);
 const int TILE_COLUMNS = TILE_VECTORS * LANES;
 const int ROW_VECTORS = (TILE_ROWS + LANES - 1) / LANES;
@@ -32,8 +32,11 @@ uint lane;
 uint first_row, first_column; // of the tile
 float sum[TILE_ROWS * TILE_VECTORS];
 
+// Loads of `count` steps from `step` on. Where COLUMNS < LANES, lanes beyond take the last column.
+float right[STEPS * TILE_VECTORS];
 #if SUBGROUP_BROADCAST
 float left[STEPS * ROW_VECTORS];
+#define LEFT(row, s) subgroupBroadcast(left[(s) * ROW_VECTORS + (row) / LANES], (row) % LANES)
 
 void load_left(uint step, const int count) {
     UNROLL for (int i = 0; i < ROW_VECTORS; i++) {
@@ -43,32 +46,29 @@ void load_left(uint step, const int count) {
             left[s * ROW_VECTORS + i] = AT(f32, source, a, s * A_STEP);
     }
 }
-#define LEFT(row, s) subgroupBroadcast(left[(s) * ROW_VECTORS + (row) / LANES], (row) % LANES)
-#else
-#define LEFT(row, s) AT(f32, source_a, a, (row) * A_ROW + (s) * A_STEP)
-#endif
-
-float right[STEPS * TILE_VECTORS];
 
 void load_right(uint step, const int count) {
-    if (LANES_BROADCAST) {
-        POINT_READ(f32, source, b, first_column * B_COLUMN + step * B_STEP);
-        UNROLL for (int j = 0; j < TILE_VECTORS; j++)
-        UNROLL for (int s = 0; s < count; s++) {
-            float value = AT(f32, source, b, min(j * LANES, COLUMNS - 1) * B_COLUMN + s * B_STEP);
-            UNROLL for (int l = 1; l < LANES; l++) {
-                float other = AT(f32, source, b, min(j * LANES + l, COLUMNS - 1) * B_COLUMN + s * B_STEP);
-                value = lane == l ? other : value;
-            }
-            right[s * TILE_VECTORS + j] = value;
+    POINT_READ(f32, source, b, min(first_column + lane, COLUMNS - 1) * B_COLUMN + step * B_STEP);
+    UNROLL for (int j = 0; j < TILE_VECTORS; j++)
+    UNROLL for (int s = 0; s < count; s++)
+        right[s * TILE_VECTORS + j] = AT(f32, source, b, j * LANES * B_COLUMN + s * B_STEP);
+}
+#else
+#define LEFT(row, s) AT(f32, source_a, a, (row) * A_ROW + (s) * A_STEP)
+
+void load_right(uint step, const int count) {
+    POINT_READ(f32, source, b, first_column * B_COLUMN + step * B_STEP);
+    UNROLL for (int j = 0; j < TILE_VECTORS; j++)
+    UNROLL for (int s = 0; s < count; s++) {
+        float value = AT(f32, source, b, min(j * LANES, COLUMNS - 1) * B_COLUMN + s * B_STEP);
+        UNROLL for (int l = 1; l < LANES; l++) {
+            float other = AT(f32, source, b, min(j * LANES + l, COLUMNS - 1) * B_COLUMN + s * B_STEP);
+            value = lane == l ? other : value;
         }
-    } else {
-        POINT_READ(f32, source, b, min(first_column + lane, COLUMNS - 1) * B_COLUMN + step * B_STEP);
-        UNROLL for (int j = 0; j < TILE_VECTORS; j++)
-        UNROLL for (int s = 0; s < count; s++)
-            right[s * TILE_VECTORS + j] = AT(f32, source, b, j * LANES * B_COLUMN + s * B_STEP);
+        right[s * TILE_VECTORS + j] = value;
     }
 }
+#endif
 
 // Adds `count` steps, at most STEPS, from `step` on.
 void accumulate(uint step, const int count) {

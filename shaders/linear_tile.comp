@@ -3,6 +3,8 @@
 // A linear product for GPUs: a 64 x 64 tile of y a workgroup of 128, operands through shared memory 16 steps at a
 // time, 8 x 4 sums an invocation. The next 16 steps are fetched into registers while these are multiplied. Fits
 // Vulkan's least guarantees: 128 invocations, 16 KiB of shared memory.
+//
+// variants: linear_tile=; linear_tile_keep=-DKEEPS_Z=1
 #include "tensor.glsl"
 #include "linear_epilogue.glsl"
 

@@ -21,7 +21,6 @@ layout(constant_id = 7) const int ACTIVATION = 0; // activation_kind of ops.h: n
 layout(constant_id = 8) const bool HAS_BIAS = false;
 layout(constant_id = 9) const bool HAS_GATE = false;
 layout(constant_id = 10) const bool HAS_RESIDUAL = false;
-layout(constant_id = 11) const bool KEEPS_Z = false;
 
 TENSOR_READ(0, f32, a)
 TENSOR_READ(1, f32, b)
@@ -29,7 +28,9 @@ TENSOR_READ(2, f32, bias)
 TENSOR_READ(3, f32, gate)
 TENSOR_READ(4, f32, residual)
 TENSOR_WRITE(5, f32, y)
+#if KEEPS_Z // a variant of each kernel: what is bound must be written
 TENSOR_WRITE(6, f32, z)
+#endif
 
 #define ROWS SCALAR(0)          // of y
 #define GATE_SPAN SCALAR(1)     // rows of y that share a row of gate
@@ -67,8 +68,9 @@ output_row output_row_below(output_row r) {
 void finish(output_row r, uint column, float value) {
     if (HAS_BIAS)
         value += LOAD(f32, bias, column);
-    if (KEEPS_Z)
-        STORE(f32, z, r.y + column, value);
+#if KEEPS_Z
+    STORE(f32, z, r.y + column, value);
+#endif
     if (ACTIVATION == 1)
         value = igvk_silu(value);
     if (ACTIVATION == 2)

@@ -17,6 +17,8 @@ typedef struct capabilities {
     uint64_t max_allocation;   // bytes one allocation may have
     bool register_tile;        // kernel choices, from `cpu` and the environment's switches
     bool lanes_broadcast;      // register tile: vectors from masked broadcasts instead of gathers (Mesa 26's llvmpipe)
+    bool subgroup_broadcast;   // register tile: rows by subgroupBroadcast where uniform loads are no faster than gathers
+    bool written_out;          // the driver keeps loops rolled (SwiftShader): tiles unrolled by the preprocessor
 } capabilities;
 
 #endif

@@ -1,97 +1,121 @@
 // SPDX-License-Identifier: MIT
+// The choice of a product's kernel and tile, and its dispatch.
+//
+// Kernels and tiles depend on the device and on the shapes of weights; on the rows of a batch depends the tile's
+// height alone, and every kernel adds in order of steps: an image's bits are the same in any batch.
 #include "ops/linear_product.h"
 
-#define TILE_SIDE 64         // linear_tile.comp
-#define TILE_INVOCATIONS 128
-#define MOST_ROWS 64         // of a register tile: 64 rows x 2 vectors are reused for each gather of b
-#define STEPS 8              // unrolled; hides the cost of a loop's turn on software drivers
-#define REGISTER_ROWS 8      // x 2 vectors: 16 sums stay in registers
+#include "ops/common.h"
 
-typedef struct register_tile {
-    uint32_t rows, vectors;
-} register_tile;
+typedef struct linear_kernel {
+    const char *shaders[2]; // without and with z
+    uint32_t local_size;
+    uint32_t tile_rows, tile_columns;
+    uint32_t vectors, steps; // linear.comp's constants; steps is 0 for kernels of fixed tiles
+} linear_kernel;
 
-// Rows: the largest power of two that the matrix has; sums run in order of steps whatever the tile is, so the
-// choice by rows changes no bit.
-static register_tile choose_tile(const capabilities *c, const linear_product *p) {
-    register_tile t = {MOST_ROWS, p->columns >= 2 * (uint64_t)c->vector_width ? 2 : 1};
-    while (t.rows > p->rows)
-        t.rows /= 2;
-    return t;
+#define REGISTER_ROWS 8 // linear.comp: with two vectors 16 sums, what 32 registers hold beside operands
+
+static uint64_t divide_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+// Tiles of one height, at most `most`, that cover the rows with little overlap.
+static uint32_t balanced_rows(uint64_t rows, uint64_t most) {
+    uint64_t tiles = divide_up(rows, most);
+    return (uint32_t)least(rows, align_up(divide_up(rows, tiles), REGISTER_ROWS));
 }
 
-static void add_shape(dispatch *d, const linear_product *p) {
-    const uint64_t constants[] = {p->a_row,      p->a_step,  p->b_column,
-                                  p->b_step,     p->depth,   p->columns,
-                                  p->activation, tensor_is(p->bias), tensor_is(p->gate),
-                                  tensor_is(p->residual), tensor_is(p->z)};
+// Where both operands run along steps (forward) taller tiles are 5 % faster, and take the driver a second longer to
+// compile: for products of more than 2^29 steps.
+static uint64_t tallest_tile(const linear_product *p) {
+    bool along_steps = p->a_step == 1 && p->b_step == 1;
+    return along_steps && p->rows * p->columns * p->depth >= UINT64_C(1) << 29 ? 128 : 64;
+}
+
+static linear_kernel register_tile(const capabilities *c, const linear_product *p) {
+    bool broadcast = c->subgroup_broadcast && !(c->lanes_broadcast && c->address);
+    // 512-bit vectors have the mask registers for one masked broadcast at a time.
+    uint32_t most_vectors = broadcast ? 4 : c->vector_width >= 16 ? 1 : 2;
+    linear_kernel k = {.shaders = {"linear", "linear_keep"}, .local_size = c->vector_width};
+    if (broadcast) {
+        k.shaders[0] = "linear_broadcast";
+        k.shaders[1] = "linear_broadcast_keep";
+    }
+    k.steps = broadcast ? 2 : 8;
+    k.tile_rows = balanced_rows(p->rows, broadcast ? 32 : tallest_tile(p));
+    k.vectors = (uint32_t)least(most_vectors, p->columns / c->vector_width);
+    k.vectors = k.vectors ? k.vectors : 1;
+    k.tile_columns = k.vectors * c->vector_width;
+    return k;
+}
+
+// Measured: docs/performance-log.md.
+static linear_kernel choose_kernel(const capabilities *c, const linear_product *p) {
+    if (!c->register_tile)
+        return (linear_kernel){
+            .shaders = {"linear_tile", "linear_tile_keep"}, .local_size = 128, .tile_rows = 64, .tile_columns = 64};
+    if (c->written_out)
+        return (linear_kernel){.shaders = {"linear_written", "linear_written_keep"},
+                               .local_size = c->vector_width,
+                               .tile_rows = 8,
+                               .tile_columns = 4 * c->vector_width};
+    return register_tile(c, p);
+}
+
+static void add_constants(dispatch *d, const linear_product *p, const linear_kernel *k) {
+    const uint64_t constants[] = {p->a_row, p->a_step,  p->b_column, p->b_step,
+                                  p->depth, p->columns, p->activation};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         dispatch_constant(d, (uint32_t)constants[i]);
+    dispatch_constant(d, tensor_is(p->bias));
+    dispatch_constant(d, tensor_is(p->gate));
+    dispatch_constant(d, tensor_is(p->residual));
+    if (k->steps) {
+        dispatch_constant(d, k->tile_rows);
+        dispatch_constant(d, k->vectors);
+        dispatch_constant(d, k->steps);
+        dispatch_constant(d, REGISTER_ROWS);
+    }
 }
 
-// A kernel binds all its tensors: those that a product has not are never touched, any other stands in.
-static void bind_optional(dispatch *d, tensor_id t, tensor_id stand_in) { dispatch_bind(d, tensor_is(t) ? t : stand_in, ACCESS_READ); }
-
-static void bind(lowering *l, dispatch *d, const linear_product *p) {
-    const graph *g = l->graph;
-    bool whole_residual = tensor_is(p->residual) && shape_equal(shape_of(g, p->residual), shape_of(g, p->y));
+// A kernel binds all that it reads; for what a product has not, which it never touches, another tensor stands in.
+static void bind_tensors(dispatch *d, const linear_product *p, bool whole_residual) {
+    const uint32_t residual_slot = 4;
     dispatch_bind(d, p->a, ACCESS_READ);
     dispatch_bind(d, p->b, ACCESS_READ);
-    bind_optional(d, p->bias, p->a);
-    bind_optional(d, p->gate, p->a);
-    bind_optional(d, p->residual, p->a);
+    dispatch_bind(d, tensor_is(p->bias) ? p->bias : p->a, ACCESS_READ);
+    dispatch_bind(d, tensor_is(p->gate) ? p->gate : p->a, ACCESS_READ);
+    dispatch_bind(d, tensor_is(p->residual) ? p->residual : p->a, ACCESS_READ);
     if (whole_residual)
-        dispatch_bind_in_place(d, p->y, 4);
+        dispatch_bind_in_place(d, p->y, residual_slot);
     else
         dispatch_bind(d, p->y, ACCESS_WRITE);
     if (tensor_is(p->z))
         dispatch_bind(d, p->z, ACCESS_WRITE);
-    else
-        bind_optional(d, p->z, p->a);
-    dispatch_scalar(d, (uint32_t)p->rows);
-    dispatch_scalar(d, tensor_is(p->gate) ? (uint32_t)(p->rows / shape_of(g, p->gate).dim[0]) : 1);
-    dispatch_scalar(d, tensor_is(p->residual) ? (uint32_t)(shape_elements(shape_of(g, p->residual)) / p->columns) : 1);
 }
 
-static uint32_t divide_up(uint64_t a, uint64_t b) { return (uint32_t)((a + b - 1) / b); }
-
-static igvk_status check_sizes(const lowering *l, const linear_product *p) {
-    igvk_status status = IGVK_OK;
-    TRY(check_count("a", shape_elements(shape_of(l->graph, p->a))));
-    TRY(check_count("b", shape_elements(shape_of(l->graph, p->b))));
-    TRY(check_count("y", p->rows * p->columns));
-done:
-    return status;
+static uint32_t rows_of(const graph *g, tensor_id t, const linear_product *p) {
+    return tensor_is(t) ? (uint32_t)(shape_elements(shape_of(g, t)) / p->columns) : 1;
 }
 
 igvk_status linear_product_lower(lowering *l, const linear_product *p) {
-    const capabilities *c = l->capabilities;
-    dispatch d = {.groups = {1, 1, 1}};
-    igvk_status status = check_sizes(l, p);
-    if (status != IGVK_OK)
-        return status;
-    add_shape(&d, p);
-    if (c->register_tile) {
-        register_tile t = choose_tile(c, p);
-        uint32_t columns = t.vectors * c->vector_width;
-        d.shader = "linear";
-        d.local_size = c->vector_width;
-        dispatch_constant(&d, t.rows);
-        dispatch_constant(&d, t.vectors);
-        dispatch_constant(&d, STEPS);
-        dispatch_constant(&d, REGISTER_ROWS);
-        dispatch_constant(&d, c->lanes_broadcast && p->columns >= columns);
-        d.groups[0] = divide_up(p->columns, columns);
-        d.groups[1] = divide_up(p->rows, t.rows);
-    } else {
-        d.shader = "linear_tile";
-        d.local_size = TILE_INVOCATIONS;
-        d.groups[0] = divide_up(p->columns, TILE_SIDE);
-        d.groups[1] = divide_up(p->rows, TILE_SIDE);
-    }
-    if (d.groups[1] > c->max_groups[1])
-        return fail(IGVK_ERROR_INVALID, "a product of %llu rows is beyond the device's workgroups: lower the batch", (unsigned long long)p->rows);
-    bind(l, &d, p);
-    d.flops = 2.0 * (double)p->rows * (double)p->columns * (double)p->depth;
+    const linear_kernel k = choose_kernel(l->capabilities, p);
+    const uint32_t gate_rows = rows_of(l->graph, p->gate, p), residual_rows = rows_of(l->graph, p->residual, p);
+    dispatch d = {
+        .shader = k.shaders[tensor_is(p->z)],
+        .local_size = k.local_size,
+        .groups = {(uint32_t)divide_up(p->columns, k.tile_columns), (uint32_t)divide_up(p->rows, k.tile_rows), 1},
+    };
+    add_constants(&d, p, &k);
+    bind_tensors(&d, p, tensor_is(p->residual) && residual_rows == p->rows);
+    dispatch_scalar(&d, (uint32_t)p->rows);
+    dispatch_scalar(&d, (uint32_t)p->rows / gate_rows);
+    dispatch_scalar(&d, residual_rows);
     return lowering_emit(l, &d);
+}
+
+node_cost linear_product_cost(const graph *g, const node *n, uint64_t rows, uint64_t columns, uint64_t depth) {
+    node_cost cost = copy_cost(g, n);
+    cost.flops = 2.0 * (double)rows * (double)columns * (double)depth;
+    return cost;
 }

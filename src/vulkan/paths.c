@@ -13,6 +13,8 @@ static const struct {
     [OPTIONAL_ADDRESS] = {"address", "tensors bound by device address instead of descriptors", NULL},
     [OPTIONAL_REGISTER_TILE] = {"register-tile", "matrix kernels without shared memory, for software drivers", NULL},
     [OPTIONAL_LANES_BROADCAST] = {"lanes-broadcast", "vectors from broadcasts instead of gathers (llvmpipe)", NULL},
+    [OPTIONAL_SUBGROUP_BROADCAST] = {"subgroup-broadcast", "rows by subgroup broadcasts where the above is missing", NULL},
+    [OPTIONAL_WRITTEN_OUT] = {"written-out", "small tiles without loops (SwiftShader)", NULL},
     [OPTIONAL_UNIFIED] = {"unified", "the host reaches device memory without staging copies", NULL},
     [OPTIONAL_TIMESTAMPS] = {"timestamps", "times measured on the device", NULL},
     [OPTIONAL_MEMORY_BUDGET] = {"memory-budget", "free memory told by the driver", NULL},

@@ -164,6 +164,10 @@ static void find_paths(physical_device *p, const device_answers *a, const device
     path_found(paths, OPTIONAL_REGISTER_TILE, cpu);
     path_found(paths, OPTIONAL_LANES_BROADCAST,
                a->vulkan12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE && mesa_major(a->vulkan12.driverInfo) >= 26);
+    path_found(paths, OPTIONAL_SUBGROUP_BROADCAST,
+               cpu && (a->vulkan11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                   (a->vulkan11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT));
+    path_found(paths, OPTIONAL_WRITTEN_OUT, a->vulkan12.driverID == VK_DRIVER_ID_GOOGLE_SWIFTSHADER);
     path_found(paths, OPTIONAL_UNIFIED, is_unified(p, type));
     path_found(paths, OPTIONAL_TIMESTAMPS, a->timestamp_bits > 0);
     path_found(paths, OPTIONAL_MEMORY_BUDGET, has_extension(a, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) && !cpu);
@@ -191,6 +195,8 @@ static void fill_capabilities(physical_device *p, const device_options *o) {
         .max_allocation = limited(f->max_allocation, o->max_allocation),
         .register_tile = f->paths[OPTIONAL_REGISTER_TILE].enabled,
         .lanes_broadcast = f->paths[OPTIONAL_LANES_BROADCAST].enabled,
+        .subgroup_broadcast = f->paths[OPTIONAL_SUBGROUP_BROADCAST].enabled,
+        .written_out = f->paths[OPTIONAL_WRITTEN_OUT].enabled,
     };
     if (p->limits.maxComputeWorkGroupSize[0] < f->capabilities.max_invocations)
         f->capabilities.max_invocations = p->limits.maxComputeWorkGroupSize[0];

@@ -464,17 +464,22 @@ static void make_inputs(op_run *r) {
 
 bool op_row_passes(device *d, const op_row *row) {
     static const char *const kernel_names[] = {"the device's kernels", "register tiles, other loads",
-                                               "a GPU's kernels"};
-    capabilities sets[3] = {*device_capabilities(d), *device_capabilities(d), *device_capabilities(d)};
+                                               "register tiles, written out", "a GPU's kernels"};
+    enum { SETS = sizeof kernel_names / sizeof *kernel_names };
+    capabilities sets[SETS];
+    for (int set = 0; set < SETS; set++)
+        sets[set] = *device_capabilities(d);
     sets[1].lanes_broadcast = !sets[1].lanes_broadcast;
-    sets[2].register_tile = sets[2].cpu = sets[2].lanes_broadcast = false;
-    sets[2].vector_width = 32;
+    sets[1].written_out = false;
+    sets[2].written_out = !sets[2].written_out;
+    sets[3].register_tile = sets[3].cpu = sets[3].lanes_broadcast = false;
+    sets[3].vector_width = 32;
     op_run r = {.row = row};
-    uint64_t seen[2 * 3];
+    uint64_t seen[2 * SETS];
     size_t seen_count = 0;
     bool good = true;
     make_inputs(&r);
-    for (int set = 0; set < 3; set++)
+    for (int set = 0; set < SETS; set++)
         for (int gradient = 0; gradient <= r.any_gradient; gradient++) {
             snprintf(r.where, sizeof r.where, "%s%s, %s", kernel_names[set], gradient ? " with gradients" : "",
                      sets[set].address ? "addresses" : "descriptors");

@@ -139,7 +139,7 @@ static const op_row linear_rows[] = {
     LINEAR("GELU under a gate", ACTIVATION_GELU_TANH, USES_GATE, OP_GRADIENT("x", 2, 7, 11), OP_GRADIENT("weight", 18, 11),
            OP_GRADIENT("gate", 2, 18)),
     LINEAR("bias, a residual repeated for each image", 0, USES_BIAS | REPEATED, OP_GRADIENT("x", 5, 14, 12),
-           OP_GRADIENT("weight", 24, 4, 3), OP_GRADIENT("bias", 24), OP_INPUT("table", 14, 24)),
+           OP_GRADIENT("weight", 24, 12), OP_GRADIENT("bias", 24), OP_INPUT("table", 14, 24)),
     GRADIENTS(1, 1, 1),
     GRADIENTS(13, 9, 20),
     GRADIENTS(65, 33, 127),
