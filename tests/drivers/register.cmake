@@ -83,7 +83,7 @@ endfunction()
 function(device_test_add name label environment)
   add_test(${name} ${ARGN})
   # 77: the test found that it cannot run here, and said why.
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 2400 SKIP_RETURN_CODE 77
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 4800 SKIP_RETURN_CODE 77
                        WORKING_DIRECTORY ${tests_folder} ENVIRONMENT "${environment}")
   if(label STREQUAL validation)
     set_tests_properties(${name} PROPERTIES FAIL_REGULAR_EXPRESSION "Validation Error|Validation Warning|SYNC-HAZARD")
