@@ -22,7 +22,7 @@ void load_queries() {
     UNROLL for (uint r = 0; r < ROWS; r++) {
         largest[r] = -1e30;
         sum[r] = 0.0;
-        UNROLL for (uint d = 0; d < DIMENSION; d++) {
+        UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++) {
             q[d * ROWS + r] *= SCORE_SCALE;
             o[d * ROWS + r] = 0.0;
         }
@@ -42,7 +42,7 @@ void weigh(uint r, uint start, uint next) {
         weights[i * ROWS + r] = counts(start + i, next) ? w : 0.0;
         sum[r] += weights[i * ROWS + r];
     }
-    UNROLL for (uint d = 0; d < DIMENSION; d++)
+    UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++)
         o[d * ROWS + r] *= shrink;
 }
 

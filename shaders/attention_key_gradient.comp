@@ -18,7 +18,7 @@ float weights[BLOCK * ROWS], slopes[BLOCK * ROWS];
 void load_keys() {
     LOAD_OWN_ROWS(k, qkv, qkv_base() + WIDTH, QKV_STRIDE)
     LOAD_OWN_ROWS(v, qkv, qkv_base() + 2 * WIDTH, QKV_STRIDE)
-    UNROLL for (uint i = 0; i < DIMENSION * ROWS; i++) {
+    UNROLL_DIMENSION for (uint i = 0; i < DIMENSION * ROWS; i++) {
         k[i] *= SCORE_SCALE;
         dk[i] = 0.0;
         dv[i] = 0.0;

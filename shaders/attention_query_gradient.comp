@@ -24,7 +24,7 @@ void load_queries() {
     UNROLL for (uint r = 0; r < ROWS; r++) {
         log_sum[r] = LOAD(f32, log_sum_exp, statistics_base() + clamped(own_row(r)));
         own_delta[r] = 0.0;
-        UNROLL for (uint d = 0; d < DIMENSION; d++) {
+        UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++) {
             own_delta[r] = fma(g[d * ROWS + r], dq[d * ROWS + r], own_delta[r]);
             q[d * ROWS + r] *= SCORE_SCALE;
             dq[d * ROWS + r] = 0.0;

@@ -20,6 +20,13 @@ const uint QKV_STRIDE = 3 * WIDTH;           // from a token to the next
 const uint TILE = gl_WorkGroupSize.x * ROWS; // rows of a workgroup
 const bool RAGGED = TOKENS % BLOCK != 0;
 
+// Over a head's dimension. By descriptors every load brings its bounds check: unrolled, that compiles for minutes.
+#if IGVK_ADDRESS
+#define UNROLL_DIMENSION UNROLL
+#else
+#define UNROLL_DIMENSION NO_UNROLL
+#endif
+
 // Zero, which compilers don't know. Other rows needed a second time are loaded again from an address with NOTHING
 // added: else each number, once a broadcast, is kept as a vector on the stack, at almost twice the time.
 #define NOTHING SCALAR(2)
@@ -64,14 +71,14 @@ float exp2_of_score(float x) {
         if (BROADCAST != 0) {                                                                                          \
             UNROLL for (uint lane = 0; lane < gl_WorkGroupSize.x; lane++) {                                            \
                 POINT_READ(f32, p, tensor, (base) + clamped(row_of(r, lane)) * (stride));                              \
-                UNROLL for (uint d = 0; d < DIMENSION; d++) {                                                          \
+                UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++) {                                                \
                     const float x = AT(f32, p, tensor, d);                                                             \
                     own[d * ROWS + r] = lane == 0 || gl_LocalInvocationIndex == lane ? x : own[d * ROWS + r];          \
                 }                                                                                                      \
             }                                                                                                          \
         } else {                                                                                                       \
             POINT_READ(f32, p, tensor, (base) + clamped(own_row(r)) * (stride));                                       \
-            UNROLL for (uint d = 0; d < DIMENSION; d++)                                                                \
+            UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++)                                                      \
                 own[d * ROWS + r] = AT(f32, p, tensor, d);                                                             \
         }                                                                                                              \
     }
@@ -81,14 +88,14 @@ float exp2_of_score(float x) {
     UNROLL for (uint r = 0; r < ROWS; r++) {                                                                           \
         if (own_row(r) < TOKENS) {                                                                                     \
             POINT_WRITE(f32, p, tensor, (base) + own_row(r) * (stride));                                               \
-            UNROLL for (uint d = 0; d < DIMENSION; d++)                                                                \
+            UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++)                                                      \
                 AT_WRITE(f32, p, tensor, d) = own[d * ROWS + r] * (scale);                                             \
         }                                                                                                              \
     }
 
 // block += other rows times own rows, over the head's dimension. `p` points at the first other row.
 #define ADD_DOT_PRODUCTS(block, p, tensor, stride, own)                                                                \
-    UNROLL for (uint d = 0; d < DIMENSION; d++)                                                                        \
+    UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++)                                                              \
         UNROLL for (uint i = 0; i < BLOCK; i++) {                                                                      \
             const float x = AT(f32, p, tensor, i * (stride) + d);                                                      \
             UNROLL for (uint r = 0; r < ROWS; r++)                                                                     \
@@ -97,7 +104,7 @@ float exp2_of_score(float x) {
 
 // own += the sum of other rows, weighted by block.
 #define ADD_WEIGHTED_ROWS(own, p, tensor, stride, block)                                                               \
-    UNROLL for (uint d = 0; d < DIMENSION; d++)                                                                        \
+    UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++)                                                              \
         UNROLL for (uint i = 0; i < BLOCK; i++) {                                                                      \
             const float x = AT(f32, p, tensor, i * (stride) + d);                                                      \
             UNROLL for (uint r = 0; r < ROWS; r++)                                                                     \

@@ -2,7 +2,7 @@
 // Parity of the guidance rules and of the random numbers.
 #include "api/parity_case.h"
 
-#include "../../shaders/include/step_block.h"
+#include "step_block.h"
 #include "sampling/step_words.h"
 #include "vulkan/run_once.h"
 

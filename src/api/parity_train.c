@@ -2,7 +2,7 @@
 // Parity of training: losses, gradients, optimizer steps and EMA on given batches; the optimizer alone; times.
 #include "api/parity_case.h"
 
-#include "../../shaders/include/step_block.h"
+#include "step_block.h"
 #include "training/trainer.h"
 #include "vulkan/parameter_memory.h"
 #include "vulkan/run_once.h"

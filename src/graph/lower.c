@@ -10,7 +10,7 @@
 // ---- building a dispatch -----------------------------------------------------------------------------
 // A count beyond its limit is counted but not stored; lowering_emit refuses it.
 
-void dispatch_bind(dispatch *d, tensor_id t, access a) {
+void dispatch_bind(dispatch *d, tensor_id t, tensor_access a) {
     if (d->argument_count < DISPATCH_MAX_ARGUMENTS)
         d->arguments[d->argument_count] = (argument){.tensor = t, .access = a};
     d->argument_count++;

@@ -11,12 +11,12 @@
 #define DISPATCH_MAX_SCALARS 12   // 32-bit words in the push constants, 48 bytes: together Vulkan's guaranteed 128
 #define DISPATCH_MAX_CONSTANTS 16 // specialization constants 1..16; constant 0 is the workgroup's size in x
 
-typedef enum access { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_UPDATE = 3 } access;
+typedef enum tensor_access { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_UPDATE = 3 } tensor_access;
 
 // A tensor bound to slot = its index in the dispatch's list. The kernel may touch only the tensor's bytes.
 typedef struct argument {
     tensor_id tensor;
-    access access;
+    tensor_access access;
     // For ACCESS_WRITE of an activation: 1 + the slot of an input that this output may take the place of
     // (each element read by the invocation that writes it, before it writes). 0: never.
     uint8_t in_place_of;
@@ -60,7 +60,7 @@ void dispatch_list_free(dispatch_list *l);
 igvk_status lowering_emit(lowering *l, const dispatch *d);
 
 // Building blocks for `dispatch`, so that an operator's lower() reads as a list:
-void dispatch_bind(dispatch *d, tensor_id t, access a); // next slot
+void dispatch_bind(dispatch *d, tensor_id t, tensor_access a); // next slot
 void dispatch_bind_in_place(dispatch *d, tensor_id t, uint32_t input_slot); // next slot, write
 void dispatch_constant(dispatch *d, uint32_t value);     // next specialization constant
 void dispatch_scalar(dispatch *d, uint32_t value);       // next push word

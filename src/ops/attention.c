@@ -55,32 +55,32 @@ typedef struct attention_tile {
     uint32_t block; // other rows in one turn of the loop
 } attention_tile;
 
-// The kernels are unrolled. `rows` is how many a lane owns at most, `body` how many multiply-adds a turn of the loop
-// holds at most. Found by measuring (docs/performance-log.md).
+// How far the kernels are unrolled: rows that a lane owns, other rows in one turn of the loop, and multiply-adds in
+// such a turn, each at most. Found by measuring (docs/performance-log.md).
 typedef struct unrolling {
-    uint32_t rows, body;
+    uint32_t rows, block, body;
 } unrolling;
 
 static unrolling unrolling_for(const capabilities *c) {
     if (!c->cpu)
-        return (unrolling){1, 512}; // registers are what is short
+        return (unrolling){1, 8, 512}; // registers are what is short
     if (!c->address)
-        return (unrolling){4, 256}; // loads bring bounds checks: few of them, and code that compiles in seconds
+        return (unrolling){4, 4, UINT32_MAX}; // not unrolled over the head's dimension (attention_tile.glsl)
     if (!c->lanes_broadcast)
-        return (unrolling){4, 512}; // likewise, on drivers where a uniform load is no scalar load
-    return (unrolling){2, 2304};    // what the instruction cache holds; beyond it three times slower
+        return (unrolling){4, 8, 512}; // loads are what is slow, even uniform ones
+    return (unrolling){2, 8, 2304};    // what the instruction cache holds; beyond it three times slower
 }
 
 // `products`: how many products of head rows the loop's body holds, and about how many own rows a lane keeps. From
 // the shape and the device alone, never from the batch.
 static attention_tile tile_for(const capabilities *c, const attention_sizes *s, uint32_t products) {
     const unrolling u = unrolling_for(c);
-    const uint32_t largest_block = 8, kept = 800; // numbers a lane keeps: half of an L1 cache
+    const uint32_t kept = 800; // numbers that a lane keeps at most: vectors for half of an L1 cache
     attention_tile t = {.lanes = c->vector_width, .rows = u.rows};
     while (t.rows > 1 && ((t.rows - 1) * t.lanes >= s->tokens || products * s->dimension * t.rows > kept))
         t.rows--;
     t.block = u.body / (products * s->dimension * t.rows);
-    t.block = t.block < 1 ? 1 : t.block > largest_block ? largest_block : t.block;
+    t.block = t.block < 1 ? 1 : t.block > u.block ? u.block : t.block;
     t.block = t.block > s->tokens ? (uint32_t)s->tokens : t.block;
     return t;
 }

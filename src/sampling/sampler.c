@@ -62,18 +62,29 @@ static tensor_id labels_tensor(graph *g, const sampler_options *o, uint32_t rows
     return graph_view(g, all, 0, SHAPE(rows), NULL);
 }
 
+// The two halves of a doubled batch: views, or copies where the second would not start where every device can bind
+// a descriptor (256 bytes is the most that Vulkan lets a device ask for).
+static void split_halves(graph *g, tensor_id both, tensor_shape half, tensor_id *first, tensor_id *second) {
+    uint64_t elements = shape_elements(half);
+    if (elements * sizeof(float) % 256 == 0) {
+        *first = graph_view(g, both, 0, half, NULL);
+        *second = graph_view(g, both, elements, half, NULL);
+        return;
+    }
+    tensor_id row = op_split_columns(g, graph_view(g, both, 0, SHAPE(1, 2 * elements), NULL), 2);
+    *first = graph_view(g, row, 0, half, NULL);
+    *second = graph_view(g, graph_output(g, row, 1), 0, half, NULL);
+}
+
 static guidance_inputs halves(graph *g, const sampler_options *o, model_outputs out, int kind) {
     tensor_shape half = batch_shape(o->config, o->batch);
-    uint64_t elements = shape_elements(half);
+    guidance_inputs in = {0};
     bool head = kind & USES_HEAD;
     if (!(kind & USES_NULL))
         return (guidance_inputs){.final_output = out.final_output, .intermediate = head ? out.intermediate : NO_TENSOR};
-    guidance_inputs in = {.final_output = graph_view(g, out.final_output, 0, half, NULL),
-                          .null_final = graph_view(g, out.final_output, elements, half, NULL)};
-    if (head) {
-        in.intermediate = graph_view(g, out.intermediate, 0, half, NULL);
-        in.null_intermediate = graph_view(g, out.intermediate, elements, half, NULL);
-    }
+    split_halves(g, out.final_output, half, &in.final_output, &in.null_final);
+    if (head)
+        split_halves(g, out.intermediate, half, &in.intermediate, &in.null_intermediate);
     return in;
 }
 

@@ -3,7 +3,7 @@
 #ifndef IGVK_SAMPLING_STEP_WORDS_H
 #define IGVK_SAMPLING_STEP_WORDS_H
 
-#include "../../shaders/include/step_block.h"
+#include "step_block.h"
 #include "sampling/schedule.h"
 
 void step_words_of_stage(const sampling_stage *s, uint32_t words[STEP_WORDS]);

@@ -2,7 +2,7 @@
 // Which tensor became non-finite first: the micro program once more, with every node's output kept and read.
 #include "training/trainer_internal.h"
 
-#include "../../shaders/include/step_block.h"
+#include "step_block.h"
 #include "graph/operator.h"
 
 #include <math.h>

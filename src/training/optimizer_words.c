@@ -2,7 +2,7 @@
 // The optimizer's numbers of a step, computed in f64, as words of the step block.
 #include "training/trainer.h"
 
-#include "../../shaders/include/step_block.h"
+#include "step_block.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "training/step_graph.h"
 
-#include "../../shaders/include/step_block.h"
+#include "step_block.h"
 #include "core/philox.h"
 
 #include <stdio.h>

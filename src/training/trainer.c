@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "training/trainer.h"
 
-#include "../../shaders/include/step_block.h"
+#include "step_block.h"
 #include "core/philox.h"
 #include "core/text.h"
 #include "graph/compile.h"

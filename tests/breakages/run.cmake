@@ -3,10 +3,11 @@
 # a cmocka test that says NOTICED_BY, rather than in the build or by a crash. That it passes without the fault is the
 # usual suite's to show. All breakages share FOLDER: from one to the next only what holds the faults is built again.
 #
-#     cmake -DBREAK=NAME -DTARGET=TEST -DNOTICED_BY=REGEX -DSOURCE=DIR -DFOLDER=DIR -DCOMPILER=CC [-DPROBE=PROGRAM]
-#           -P run.cmake
+#     cmake -DBREAK=NAME -DTARGET=TEST -DNOTICED_BY=REGEX -DSOURCE=DIR -DFOLDER=DIR -DCOMPILER=CC
+#           [-DARGUMENT=TEXT] [-DPROBE=PROGRAM] -P run.cmake
 #
-# PROBE: asks for a device first (driver_probe); where there is none the test is skipped.
+# ARGUMENT: of the test program; picks one test of many. PROBE: asks for a device first (driver_probe); where there is
+# none the test is skipped.
 cmake_minimum_required(VERSION 3.22)
 
 if(PROBE)
@@ -28,7 +29,7 @@ must_succeed("Configuring" ${CMAKE_COMMAND} -S ${SOURCE} -B ${FOLDER} -DCMAKE_BU
              -DCMAKE_C_COMPILER=${COMPILER} -DIGVK_BREAK=${BREAK})
 must_succeed("Building" ${CMAKE_COMMAND} --build ${FOLDER} --parallel --target ${TARGET})
 
-execute_process(COMMAND ${FOLDER}/${TARGET} WORKING_DIRECTORY ${FOLDER} OUTPUT_VARIABLE said ERROR_VARIABLE said
+execute_process(COMMAND ${FOLDER}/${TARGET} ${ARGUMENT} WORKING_DIRECTORY ${FOLDER} OUTPUT_VARIABLE said ERROR_VARIABLE said
                 RESULT_VARIABLE result)
 if(result STREQUAL "0")
   message(FATAL_ERROR "${TARGET} passes with the fault ${BREAK}: it would not notice it")

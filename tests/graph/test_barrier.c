@@ -115,7 +115,7 @@ static void test_random(void **state_) {
 
 typedef struct step {
     tensor_id tensor;
-    access access;
+    tensor_access access;
 } step;
 
 static void check_steps(graph *g, const step *steps, size_t count, const char *expected) {
@@ -142,7 +142,7 @@ static void test_by_hand(void **state_) {
     tensor_id s = state(g, "s", 100), r = state(g, "r", 100);
     tensor_id low = graph_view(g, s, 0, SHAPE(50), NULL), high = graph_view(g, s, 50, SHAPE(50), NULL),
               both = graph_view(g, s, 49, SHAPE(2), NULL);
-    const access R = ACCESS_READ, W = ACCESS_WRITE, U = ACCESS_UPDATE;
+    const tensor_access R = ACCESS_READ, W = ACCESS_WRITE, U = ACCESS_UPDATE;
     check_steps(g, (step[]){{s, R}, {s, R}, {low, R}}, 3, "...");
     check_steps(g, (step[]){{s, W}, {s, R}, {s, R}}, 3, ".|.");
     check_steps(g, (step[]){{s, R}, {s, W}, {s, W}}, 3, ".||");

@@ -257,7 +257,10 @@ static void another_dataset_is_refused_on_resume(void **state) {
     dataset_close(&other);
 }
 
-int main(void) {
+// One argument: the tests whose names match it.
+int main(int argc, char **argv) {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumed_runs_end_with_the_same_bits), cmocka_unit_test(micro_batches_change_rounding_alone),
         cmocka_unit_test(the_loss_falls_with_the_guided_target_too), cmocka_unit_test(a_stop_saves),
