@@ -2,16 +2,12 @@
 // Opening a safetensors file: every claim of its header is checked before anything relies on it.
 #define _POSIX_C_SOURCE 200809L
 #include "formats/safetensors.h"
-#include "core/file.h"
+#include "core/input_file.h"
 #include "core/memory.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 // Values in the JSON header, metadata included: enough for SAFETENSORS_MAX_TENSORS tensors of full rank. An
 // array of a 3-byte text takes some 150 bytes of memory, so the header's size alone bounds little.
@@ -20,8 +16,8 @@
 #define MAX_DEPTH 3
 
 struct safetensors_file {
-    char *path;
-    int fd;
+    input_file *input;
+    const char *path;    // of `input`
     uint64_t size, data; // of the file; where the tensors' bytes begin
     arena *names;
     safetensors_entry *entries;        // in the order of the data
@@ -55,37 +51,6 @@ static igvk_status fail_damaged(const safetensors_file *f, const char *what) {
 // Names are cut: what is wrong with the tensor must fit the line.
 static igvk_status fail_tensor(const safetensors_file *f, const char *name, const char *what) {
     return fail(IGVK_ERROR_INVALID, "%s: tensor \"%.200s\": %s; the file is damaged", f->path, name, what);
-}
-
-// ---- bytes ------------------------------------------------------------------------------------------------
-
-static igvk_status read_at(const safetensors_file *f, uint64_t offset, uint64_t size, void *out) {
-    unsigned char *place = out;
-    while (size > 0) {
-        size_t piece = size < 1u << 30 ? (size_t)size : 1u << 30;
-        ssize_t count = pread(f->fd, place, piece, (off_t)offset);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return fail_file("read", f->path, errno);
-        if (count == 0)
-            return fail(IGVK_ERROR_IO, "%s: ends early; was it changed while in use?", f->path);
-        place += count;
-        offset += (uint64_t)count;
-        size -= (uint64_t)count;
-    }
-    return IGVK_OK;
-}
-
-static igvk_status open_regular(safetensors_file *f) {
-    struct stat info;
-    f->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // not to wait for the writer of a pipe
-    if (f->fd < 0 || fstat(f->fd, &info) != 0)
-        return fail_file("open", f->path, errno);
-    if (!S_ISREG(info.st_mode))
-        return fail(IGVK_ERROR_INVALID, "%s: is no regular file", f->path);
-    f->size = (uint64_t)info.st_size;
-    return IGVK_OK;
 }
 
 // ---- the header's text ------------------------------------------------------------------------------------
@@ -123,7 +88,7 @@ static igvk_status read_header(safetensors_file *f, json_t **header) {
     json_error_t error;
     if (f->size < sizeof prefix + 2)
         THROW(IGVK_ERROR_INVALID, "%s: too short for a safetensors file", f->path);
-    TRY(read_at(f, 0, sizeof prefix, prefix));
+    TRY(input_file_read(f->input, 0, sizeof prefix, prefix));
     for (size_t i = 0; i < sizeof prefix; i++)
         size |= (uint64_t)prefix[i] << (8 * i);
     if (size > f->size - sizeof prefix || size > SAFETENSORS_MAX_HEADER)
@@ -131,7 +96,7 @@ static igvk_status read_header(safetensors_file *f, json_t **header) {
     text = malloc((size_t)size + 1);
     if (!text)
         TRY(fail_memory(f->path, size));
-    TRY(read_at(f, sizeof prefix, size, text));
+    TRY(input_file_read(f->input, sizeof prefix, size, text));
     if (size < 2 || text[0] != '{')
         TRY(fail_damaged(f, "its header is no JSON object"));
     TRY(check_extent(f, text, (size_t)size));
@@ -278,11 +243,11 @@ igvk_status safetensors_open(const char *path, safetensors_file **out) {
     igvk_status status = IGVK_OK;
     json_t *header = NULL;
     safetensors_file *f = calloc(1, sizeof *f);
-    if (f)
-        f->fd = -1;
-    if (!f || !(f->path = strdup(path)))
+    if (!f)
         TRY(fail_memory(path, sizeof *f));
-    TRY(open_regular(f));
+    TRY(input_file_open(path, &f->input));
+    f->path = input_file_path(f->input);
+    f->size = input_file_size(f->input);
     TRY(read_header(f, &header));
     TRY(parse_header(f, header));
     *out = f;
@@ -296,13 +261,11 @@ done:
 void safetensors_close(safetensors_file **f) {
     if (!f || !*f)
         return;
-    if ((*f)->fd >= 0)
-        close((*f)->fd);
     json_decref((*f)->metadata);
     free((*f)->by_name);
     free((*f)->entries);
     arena_destroy(&(*f)->names);
-    free((*f)->path);
+    input_file_close(&(*f)->input);
     free(*f);
     *f = NULL;
 }
@@ -331,5 +294,5 @@ igvk_status safetensors_read(safetensors_file *f, const safetensors_entry *e, ui
                              void *out) {
     if (begin > e->bytes || size > e->bytes - begin)
         return fail(IGVK_ERROR_INTERNAL, "%s: tensor \"%.200s\": bytes asked for beyond its end", f->path, e->name);
-    return read_at(f, e->offset + begin, size, out);
+    return input_file_read(f->input, e->offset + begin, size, out);
 }
