@@ -52,6 +52,24 @@ const igvk_option_list *igvk_export_option_list(void);
 void igvk_export_options_default(igvk_export_options *o);
 igvk_status igvk_export(const igvk_export_options *o, const igvk_events *events);
 
+// ---- inspect: what a file of weights holds ------------------------------------------------------------
+
+typedef struct igvk_inspect_row {
+    const char *name;  // of a tensor or value; places in a tree joined by '/'
+    const char *type;  // of a tensor "F32", ...; else "text", "integer", "number", "bool", "none", "list", ...
+    const char *shape; // "[3, 4]"; null where it is no tensor
+    const char *value; // as text, safe for a terminal; null for tensors of more than 8 elements
+} igvk_inspect_row;
+
+typedef struct igvk_inspect_result {
+    const char *format; // "PyTorch checkpoint (zip)", ...
+    uint64_t tensors, values, bytes;
+} igvk_inspect_result;
+// A .safetensors file or one of torch.save, which is read as data: nothing in it is executed. The whole structure
+// is checked before the first call of `row`; both `row` and `result` may be null.
+igvk_status igvk_inspect(const char *path, void (*row)(void *user, const igvk_inspect_row *r), void *user,
+                         igvk_inspect_result *result);
+
 // ---- parity ----------------------------------------------------------------------------------------
 
 typedef struct igvk_parity_line {

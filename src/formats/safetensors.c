@@ -290,6 +290,13 @@ const char *safetensors_metadata(const safetensors_file *f, const char *key) {
     return json_string_value(json_object_get(f->metadata, key));
 }
 
+void safetensors_each_metadata(const safetensors_file *f, void (*each)(void *user, const char *key, const char *value),
+                               void *user) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(f->metadata, key, value) each(user, key, json_string_value(value));
+}
+
 igvk_status safetensors_read(safetensors_file *f, const safetensors_entry *e, uint64_t begin, uint64_t size,
                              void *out) {
     if (begin > e->bytes || size > e->bytes - begin)

@@ -51,6 +51,8 @@ const safetensors_entry *safetensors_at(const safetensors_file *f, size_t i);   
 const safetensors_entry *safetensors_find(const safetensors_file *f, const char *name); // null where absent
 // A string of "__metadata__", null where absent. Owned by the file.
 const char *safetensors_metadata(const safetensors_file *f, const char *key);
+void safetensors_each_metadata(const safetensors_file *f, void (*each)(void *user, const char *key, const char *value),
+                               void *user);
 // Raw bytes [begin, begin + size) of an entry.
 igvk_status safetensors_read(safetensors_file *f, const safetensors_entry *e, uint64_t begin, uint64_t size, void *out);
 // Elements [begin, begin + count) converted to f32 (from F64, F32, F16, BF16) or i64 (from integers, bool);
@@ -59,6 +61,8 @@ igvk_status safetensors_read_f32(safetensors_file *f, const safetensors_entry *e
                                  float *out);
 igvk_status safetensors_read_i64(safetensors_file *f, const safetensors_entry *e, uint64_t begin, uint64_t count,
                                  int64_t *out);
+// `count` stored elements of F64, F16 or BF16 as f32.
+void elements_to_f32(element_type type, const unsigned char *bytes, size_t count, float *values);
 
 // Written in two phases, so that tensors can stream: declare all, then give the bytes in declared order.
 // The file appears under its name at finish, whole (core/file.h); destroy without finish leaves nothing.

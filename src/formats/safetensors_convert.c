@@ -14,8 +14,7 @@
 // Widens `count` stored elements to 4 or 8 bytes each. False where one does not fit.
 typedef bool (*converter)(element_type type, const unsigned char *bytes, size_t count, void *out);
 
-static bool to_f32(element_type type, const unsigned char *bytes, size_t count, void *out) {
-    float *values = out;
+void elements_to_f32(element_type type, const unsigned char *bytes, size_t count, float *values) {
     for (size_t i = 0; i < count; i++) {
         double wide;
         uint16_t half;
@@ -27,6 +26,10 @@ static bool to_f32(element_type type, const unsigned char *bytes, size_t count, 
             values[i] = type == ELEMENT_F16 ? f32_from_f16(half) : f32_from_bf16(half);
         }
     }
+}
+
+static bool to_f32(element_type type, const unsigned char *bytes, size_t count, void *out) {
+    elements_to_f32(type, bytes, count, out);
     return true;
 }
 
