@@ -5,6 +5,8 @@
 #include "igvk/igvk_experimental.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SHOWN_ELEMENTS 8 // tensors of at most so many are shown whole
@@ -29,6 +31,17 @@ static void append_visible(text_buffer *b, const char *text, size_t length) {
     }
 }
 
+// The shortest text that reads back the same.
+static void append_number(text_buffer *b, double number) {
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    text_append(b, "%s", text);
+}
+
 static void append_element(text_buffer *b, element_type type, const unsigned char *bytes) {
     int64_t integer = 0;
     float single = 0;
@@ -36,7 +49,7 @@ static void append_element(text_buffer *b, element_type type, const unsigned cha
     size_t size = element_size(type);
     if (type == ELEMENT_F64) {
         memcpy(&number, bytes, size);
-        text_append(b, "%.17g", number);
+        append_number(b, number);
     } else if (type == ELEMENT_F32) {
         memcpy(&single, bytes, size);
         text_append(b, "%.9g", (double)single);
@@ -65,7 +78,7 @@ static void append_value(text_buffer *b, const pickle_value *v) {
         text_append(b, "%" PRId64, v->integer);
         break;
     case PICKLE_NUMBER:
-        text_append(b, "%.17g", v->number);
+        append_number(b, v->number);
         break;
     case PICKLE_TEXT:
         text_append(b, "\"");
@@ -81,8 +94,12 @@ static void append_value(text_buffer *b, const pickle_value *v) {
         }
         text_append(b, v->list.count > SHOWN_ELEMENTS ? ", ... %zu in all]" : "]", v->list.count);
         break;
+    case PICKLE_DICT:
+    case PICKLE_NAMESPACE:
+        text_append(b, "{}"); // others are no leaves
+        break;
     default:
-        text_append(b, "%zu bytes", v->kind == PICKLE_DICT || v->kind == PICKLE_NAMESPACE ? 0 : v->text.length);
+        text_append(b, "%zu bytes", v->text.length);
     }
 }
 

@@ -14,7 +14,7 @@ static const struct kind {
     parity_runner run;
 } kinds[] = {
     {"sit_forward", parity_run_forward}, {"sit_sampler", parity_run_sampler}, {"sit_train", parity_run_train},
-    {"guidance", parity_run_guidance},   {"philox", parity_run_philox},
+    {"guidance", parity_run_guidance},   {"philox", parity_run_philox},     {"checkpoint_pt", parity_run_checkpoint},
 };
 
 static parity_runner runner_of(const char *kind) {
@@ -65,7 +65,12 @@ static igvk_status report(parity_case *c, const reporter *r) {
         const json_t *bound = json_object_get(json_object_get(c->bounds, name), "f32");
         igvk_parity_line l = {.folder = c->folder, .tensor = name, .error = (double)NAN, .relative_l2 = (double)NAN,
                               .tolerance = json_is_number(bound) ? json_number_value(bound) : (double)NAN};
-        if (c->computed[i]) {
+        if (c->exact[i]) {
+            igvk_status status = parity_compare_exact(c, i, &l.error);
+            if (status != IGVK_OK)
+                return status;
+            l.relative_l2 = l.error;
+        } else if (c->computed[i]) {
             igvk_status status = measure(c, i, &l);
             if (status != IGVK_OK)
                 return status;
@@ -114,12 +119,14 @@ static igvk_status write_outputs(parity_case *c, const char *folder) {
     TRY(safetensors_writer_create(path, &w));
     for (size_t i = 0; i < safetensors_count(c->outputs); i++) {
         const safetensors_entry *e = safetensors_at(c->outputs, i);
-        if (c->computed[i])
+        if (c->computed[i] || c->exact[i])
             TRY(safetensors_declare(w, e->name, e->type, e->rank, e->shape));
     }
     TRY(safetensors_begin_data(w));
     for (size_t i = 0; i < safetensors_count(c->outputs); i++)
-        if (c->computed[i])
+        if (c->exact[i])
+            TRY(safetensors_write(w, c->exact[i], safetensors_at(c->outputs, i)->bytes));
+        else if (c->computed[i])
             TRY(write_output(w, safetensors_at(c->outputs, i), c->computed[i]));
     TRY(safetensors_finish(w));
 done:

@@ -89,12 +89,14 @@ igvk_status parity_case_open(const char *folder, const char *tolerances, parity_
     out->runs = json_object_get(out->root, "runs");
     if (!json_is_string(json_object_get(out->root, "kind")) || !json_is_array(out->runs))
         THROW(IGVK_ERROR_INVALID, "%s: needs a text 'kind' and a list 'runs'", path);
-    TRY(load_part(folder, "inputs.safetensors", false, &out->inputs));
+    bool files_alone = strcmp(json_string_value(json_object_get(out->root, "kind")), "checkpoint_pt") == 0;
+    TRY(load_part(folder, "inputs.safetensors", files_alone, &out->inputs));
     TRY(load_part(folder, "outputs.safetensors", false, &out->outputs));
     TRY(load_part(folder, "weights.safetensors", true, &out->weights));
     TRY(load_tolerances(out, tolerances));
     out->computed = calloc(safetensors_count(out->outputs) + 1, sizeof *out->computed);
-    if (!out->computed)
+    out->exact = calloc(safetensors_count(out->outputs) + 1, sizeof *out->exact);
+    if (!out->computed || !out->exact)
         status = fail_memory("outputs", 0);
 done:
     free(path);
@@ -105,10 +107,12 @@ done:
 }
 
 void parity_case_close(parity_case *c) {
-    if (c->computed)
-        for (size_t i = 0; i < safetensors_count(c->outputs); i++)
-            free(c->computed[i]);
+    for (size_t i = 0; c->computed && i < safetensors_count(c->outputs); i++)
+        free(c->computed[i]);
+    for (size_t i = 0; c->exact && i < safetensors_count(c->outputs); i++)
+        free(c->exact[i]);
     free(c->computed);
+    free(c->exact);
     safetensors_close(&c->inputs);
     safetensors_close(&c->outputs);
     safetensors_close(&c->weights);

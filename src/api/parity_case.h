@@ -20,6 +20,7 @@ typedef struct parity_case {
     safetensors_file *inputs, *outputs, *weights; // weights null where the case has none
     device *device;
     void **computed;       // per entry of outputs: float[] or int64_t[] by its type, null until given
+    void **exact;          // or its bytes in its own type, for what must be equal to the bit
 } parity_case;
 
 // tolerances: a file, or null for the folder's or its parent's. Every failure is IGVK_ERROR_INVALID.
@@ -50,11 +51,15 @@ igvk_status parity_model_config(const parity_case *c, const json_t *config, uint
 igvk_status parity_load_weights(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
                                 safetensors_file *file, const char *prefix);
 
+// 0 where output i's exact bytes are the reference's, else infinity: such values have no distance.
+igvk_status parity_compare_exact(parity_case *c, size_t i, double *error);
+
 typedef igvk_status (*parity_runner)(parity_case *c);
 igvk_status parity_run_forward(parity_case *c); // sit_forward
 igvk_status parity_run_sampler(parity_case *c); // sit_sampler
 igvk_status parity_run_train(parity_case *c);   // sit_train
 igvk_status parity_run_guidance(parity_case *c);
 igvk_status parity_run_philox(parity_case *c);
+igvk_status parity_run_checkpoint(parity_case *c); // checkpoint_pt: reads the folder's files of torch.save, no inputs
 
 #endif

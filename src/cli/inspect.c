@@ -18,9 +18,9 @@ static int run(const arguments *a) {
         return usage_error("inspect: which file? Name one: `igvk inspect checkpoint.pt`");
     igvk_status status = igvk_inspect(a->bare[0], print_row, NULL, &result);
     if (status == IGVK_OK)
-        console_row("%s: %s, %llu tensors of %s, %llu values", a->bare[0], result.format,
-                    (unsigned long long)result.tensors, bytes_text(bytes, result.bytes),
-                    (unsigned long long)result.values);
+        console_row("%s: %s, %llu tensor%s of %s, %llu value%s", a->bare[0], result.format,
+                    (unsigned long long)result.tensors, result.tensors == 1 ? "" : "s", bytes_text(bytes, result.bytes),
+                    (unsigned long long)result.values, result.values == 1 ? "" : "s");
     return console_end(status);
 }
 
