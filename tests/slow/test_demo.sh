@@ -3,7 +3,7 @@
 # The shipped demo model still draws letters: of 260 samples of fresh seeds, ten a letter, the nearest training image (L2)
 # is of the class asked for in at least 90 % with IG, and in no fewer than without guidance.
 #     test_demo.sh SOURCE_FOLDER PROGRAM
-set -eu
+set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
@@ -12,7 +12,7 @@ if ! "$2" data glyphs --out "$folder/letters" >"$folder/log" 2>&1; then
     exit 77
 fi
 "$2" sample --model "$1/assets/demo.safetensors" --classes balanced --count 260 --seed 20000 --mode ode --heun \
-    --num-steps 18 --ig-scale 1.5 --sheet-rows none,ig --sheet "$folder/sheet.png" --against "$folder/letters" |
+    --num-steps 18 --ig-scale 1.5 --sheet-rows none,ig --sheet "$folder/sheet.png" --against "$folder/letters" 2>&1 |
     tee "$folder/counts"
 
 count() { # ROW: how many of 260
