@@ -8,7 +8,9 @@
 
 #include "graph/graph.h"
 
-#define PARAMETER_GRANULE 64 // elements: every tensor starts at a multiple (256 bytes); gaps hold zeros
+// Elements: every tensor starts at a multiple; gaps hold zeros. Descriptors may have to start at multiples of 256 bytes,
+// and sets of 16-bit elements have the places of the f32 ones.
+#define PARAMETER_GRANULE 128
 
 typedef enum parameter_init {
     INIT_ZERO,
