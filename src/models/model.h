@@ -7,8 +7,9 @@
 #include "graph/parameters.h"
 #include "ops/ops.h"
 
+// The union of what all kinds need; which members a kind has, its `fields` and the common ones of config.c tell.
 typedef struct model_config {
-    char kind[16];             // "sit"
+    char kind[16];             // a name of the table of models: "sit"
     uint32_t height, width;    // of the input, in its own pixels; multiples of patch
     uint32_t channels;
     uint32_t patch;
@@ -34,8 +35,24 @@ typedef struct model_outputs {
     tensor_id intermediate; // D_i, after head_after blocks
 } model_outputs;
 
+// One key of a configuration's JSON and the member it is kept in. Fields can be added at any time: files without the
+// key take `otherwise`, which must mean what such files meant; a required field makes older files unreadable.
+typedef enum config_type { CONFIG_WHOLE /* uint32_t */, CONFIG_FLAG /* bool */, CONFIG_NUMBER /* double */,
+                           CONFIG_CHOICE /* an enum: its index in `choices` */ } config_type;
+typedef struct config_field {
+    const char *key;
+    config_type type;
+    size_t offset;    // in model_config
+    double low, high; // WHOLE, NUMBER: sane ranges; no product of two of them overflows 64 bits
+    bool required;
+    double otherwise;           // where the key is missing and not required
+    const char *const *choices; // CHOICE: null-terminated
+} config_field;
+
 typedef struct model_kind {
     const char *name;
+    const config_field *fields; // its own, beside those that all kinds have (config.c)
+    size_t field_count;
     // Refuses what cannot run, naming the option.
     igvk_status (*check)(const model_config *c);
     // Fills hidden, depth, heads, patch of "SiT-B/2"; false where the name is not one of its presets.
@@ -55,9 +72,12 @@ igvk_status model_config_check(const model_config *c);
 uint32_t model_tokens(const model_config *c);
 uint64_t model_elements(const model_config *c); // C H W
 
-// As JSON, as it stands in checkpoints. The text is malloc'd, null where memory is out.
+// As JSON, as it stands in checkpoints: "version", "kind", the common fields, the kind's own. The text is malloc'd,
+// null where memory is out.
+#define MODEL_CONFIG_VERSION 1 // raised where a key changes its meaning; files without "version" are of version 1
 char *model_config_to_json(const model_config *c);
-// Strict: unknown or missing keys, wrong types and values beyond sane ranges are refused. `where` names the file.
+// Strict: unknown keys, missing required ones, wrong types, values beyond sane ranges and later versions are refused by
+// name. `where` names the file.
 igvk_status model_config_from_json(const char *where, const char *text, model_config *c);
 
 // Official initial values of parameter i of the layout, from the run's seed (STREAM_INITIALISATION, item i).

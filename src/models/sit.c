@@ -4,6 +4,7 @@
 // Shapes: N samples, T = (H/p)(W/p) tokens, D = hidden. The residual stream x is [N, T, D].
 #include "models/model.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,6 +56,22 @@ static igvk_status sit_check(const model_config *c) {
 }
 
 static uint32_t mlp_hidden(const model_config *c) { return (uint32_t)(c->hidden * c->mlp_ratio); }
+
+// ---- configuration ---------------------------------------------------------------------------------
+
+#define SIT_FIELD(name, least, most)                                                                                   \
+    {.key = #name, .type = CONFIG_WHOLE, .offset = offsetof(model_config, name), .low = least, .high = most,           \
+     .required = true}
+static const config_field fields[] = {
+    SIT_FIELD(patch, 1, 1 << 10),
+    SIT_FIELD(hidden, 4, 1 << 16),
+    SIT_FIELD(depth, 1, 1 << 10),
+    SIT_FIELD(heads, 1, 1 << 12),
+    SIT_FIELD(head_after, 1, 1 << 10),
+    {.key = "qk_norm", .type = CONFIG_FLAG, .offset = offsetof(model_config, qk_norm)},
+    {.key = "mlp_ratio", .type = CONFIG_NUMBER, .offset = offsetof(model_config, mlp_ratio), .low = 0.01, .high = 64,
+     .otherwise = 4},
+};
 
 // ---- parameters ------------------------------------------------------------------------------------
 
@@ -226,5 +243,5 @@ static model_outputs sit_build(graph *g, const model_config *c, const parameter_
     return out;
 }
 
-const model_kind sit_kind = {.name = "sit", .check = sit_check, .preset = sit_preset, .parameters = sit_parameters,
+const model_kind sit_kind = {.name = "sit", .fields = fields, .field_count = sizeof fields / sizeof *fields, .check = sit_check, .preset = sit_preset, .parameters = sit_parameters,
                              .build = sit_build, .preset_names = preset_names};
