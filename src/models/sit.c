@@ -193,14 +193,19 @@ static tensor_id embed_conditions(builder *b, tensor_id t, tensor_id labels) {
     return graph_label(g, op_add(g, time, label), "c");
 }
 
+static tensor_id normalise(builder *b, tensor_id x, tensor_id shift, tensor_id scale) {
+    return op_norm_modulate(b->g, x, &(norm_options){.shift = shift, .scale = scale, .epsilon = NORM_EPSILON});
+}
+
 static tensor_id attend(builder *b, tensor_id x, uint32_t block) {
     tensor_id qkv = linear(b, x, "blocks.%u.attn.qkv", block, (linear_options){0});
     if (b->c->qk_norm) {
-        qk_norm_weights w = {.q_weight = weight(b, "blocks.%u.attn.q_norm", block, "weight"),
+        qk_norm_options o = {.q_weight = weight(b, "blocks.%u.attn.q_norm", block, "weight"),
                              .q_bias = weight(b, "blocks.%u.attn.q_norm", block, "bias"),
                              .k_weight = weight(b, "blocks.%u.attn.k_norm", block, "weight"),
-                             .k_bias = weight(b, "blocks.%u.attn.k_norm", block, "bias")};
-        qkv = op_qk_norm(b->g, qkv, &w, b->c->heads, QK_NORM_EPSILON);
+                             .k_bias = weight(b, "blocks.%u.attn.k_norm", block, "bias"),
+                             .heads = b->c->heads, .epsilon = QK_NORM_EPSILON};
+        qkv = op_qk_norm(b->g, qkv, &o);
     }
     return op_attention(b->g, qkv, b->c->heads);
 }
@@ -209,9 +214,9 @@ static tensor_id attend(builder *b, tensor_id x, uint32_t block) {
 static tensor_id block(builder *b, tensor_id x, uint32_t i) {
     graph *g = b->g;
     tensor_id m = op_split_columns(g, linear(b, b->conditioning, "blocks.%u.adaLN_modulation.1", i, (linear_options){0}), 6);
-    tensor_id h = op_layer_norm_modulate(g, x, graph_output(g, m, 0), graph_output(g, m, 1), NORM_EPSILON);
+    tensor_id h = normalise(b, x, graph_output(g, m, 0), graph_output(g, m, 1));
     x = linear(b, attend(b, h, i), "blocks.%u.attn.proj", i, (linear_options){.gate = graph_output(g, m, 2), .residual = x});
-    h = op_layer_norm_modulate(g, x, graph_output(g, m, 3), graph_output(g, m, 4), NORM_EPSILON);
+    h = normalise(b, x, graph_output(g, m, 3), graph_output(g, m, 4));
     h = linear(b, h, "blocks.%u.mlp.fc1", i, (linear_options){.activation = ACTIVATION_GELU_TANH});
     x = linear(b, h, "blocks.%u.mlp.fc2", i, (linear_options){.gate = graph_output(g, m, 5), .residual = x});
     return graph_label(g, x, "block.%u", i);
@@ -223,7 +228,7 @@ static tensor_id final_layer(builder *b, tensor_id x, const char *name) {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "%s.adaLN_modulation.1", name);
     tensor_id m = op_split_columns(g, linear(b, b->conditioning, prefix, 0, (linear_options){0}), 2);
-    tensor_id h = op_layer_norm_modulate(g, x, graph_output(g, m, 0), graph_output(g, m, 1), NORM_EPSILON);
+    tensor_id h = normalise(b, x, graph_output(g, m, 0), graph_output(g, m, 1));
     snprintf(prefix, sizeof prefix, "%s.linear", name);
     h = linear(b, h, prefix, 0, (linear_options){0});
     return op_unpatchify(g, h, b->c->patch, b->c->channels, b->c->height, b->c->width, PATCH_CHANNEL_LAST);
