@@ -261,7 +261,8 @@ igvk_status parity_model_config(const parity_case *c, const json_t *config, uint
     igvk_status status = IGVK_OK;
     uint32_t decoder = 0;
     memset(out, 0, sizeof *out);
-    strcpy(out->kind, "sit");
+    const bool lightning = strncmp(parity_text_or(c->root, "kind", ""), "lightningdit", 12) == 0;
+    strcpy(out->kind, lightning ? "lightningdit" : "sit");
     TRY(whole(c, config, "patch_size", &out->patch));
     TRY(whole(c, config, "in_channels", &out->channels));
     TRY(whole(c, config, "hidden_size", &out->hidden));
@@ -278,7 +279,11 @@ igvk_status parity_model_config(const parity_case *c, const json_t *config, uint
     out->width = (uint32_t)width;
     out->mlp_ratio = parity_number_or(config, "mlp_ratio", 4);
     out->null_class = parity_number_or(config, "class_dropout_prob", 0) > 0;
-    out->qk_norm = json_is_true(json_object_get(config, "qk_norm"));
+    out->qk_norm = json_is_true(json_object_get(config, lightning ? "use_qknorm" : "qk_norm"));
+    out->rms_norm = json_is_true(json_object_get(config, "use_rmsnorm"));
+    out->swiglu = json_is_true(json_object_get(config, "use_swiglu"));
+    out->rotary = json_is_true(json_object_get(config, "use_rope"));
+    out->no_shift = json_is_true(json_object_get(config, "wo_shift"));
     TRY(fail_within(model_config_check(out), "%s", c->folder));
 done:
     return status;

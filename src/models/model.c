@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-static const model_kind *const kinds[] = {&sit_kind};
+static const model_kind *const kinds[] = {&sit_kind, &lightningdit_kind};
 
 const model_kind *model_kind_find(const char *name) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -53,6 +53,17 @@ void position_table(uint32_t rows, uint32_t columns, uint32_t hidden, float *out
                 out[quarter + j] = (float)cos(k * w);
                 out[2 * quarter + j] = (float)sin(r * w);
                 out[3 * quarter + j] = (float)cos(r * w);
+            }
+}
+
+void rotary_table(uint32_t rows, uint32_t columns, uint32_t dimension, bool sines, float *out) {
+    const uint32_t half = dimension / 2;
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t k = 0; k < columns; k++)
+            for (uint32_t j = 0; j < dimension; j++) {
+                const double f = pow(10000.0, -2.0 * (double)(j % half / 2) / half);
+                const double angle = (j < half ? r : k) * f;
+                *out++ = (float)(sines ? sin(angle) : cos(angle));
             }
 }
 

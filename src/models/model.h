@@ -20,6 +20,8 @@ typedef struct model_config {
     uint32_t classes;          // 0: unconditional
     bool null_class;           // the label table has one row more, the no-class index `classes` (label dropout > 0)
     bool qk_norm;
+    bool rms_norm, swiglu, rotary, no_shift; // in place of LayerNorm, of GELU; no_shift: adaLN scales and gates only
+    bool learn_sigma;          // the outputs have a second half of channels, for the variance
     double mlp_ratio;
     path_kind path;            // the interpolant it was trained on
 } model_config;
@@ -53,6 +55,7 @@ typedef struct model_kind {
     const char *name;
     const config_field *fields; // its own, beside those that all kinds have (config.c)
     size_t field_count;
+    bool data_at_one; // time runs from noise (t = 0) to data (t = 1); else t = 1 is noise
     // Refuses what cannot run, naming the option.
     igvk_status (*check)(const model_config *c);
     // Fills hidden, depth, heads, patch of "SiT-B/2"; false where the name is not one of its presets.
@@ -63,7 +66,7 @@ typedef struct model_kind {
     const char *const *preset_names; // null-terminated
 } model_kind;
 
-extern const model_kind sit_kind;
+extern const model_kind sit_kind, lightningdit_kind;
 
 const model_kind *model_kind_find(const char *name); // null where none
 // By preset name over all kinds; the error lists what there is.
@@ -71,6 +74,7 @@ igvk_status model_config_preset(const char *name, model_config *c);
 igvk_status model_config_check(const model_config *c);
 uint32_t model_tokens(const model_config *c);
 uint64_t model_elements(const model_config *c); // C H W
+static inline uint32_t model_output_channels(const model_config *c) { return c->channels << c->learn_sigma; }
 
 // As JSON, as it stands in checkpoints: "version", "kind", the common fields, the kind's own. The text is malloc'd,
 // null where memory is out.
@@ -85,5 +89,8 @@ void parameter_initialise(const parameter_layout *l, size_t i, uint64_t seed, fl
 
 // The table [sin(k w), cos(k w), sin(r w), cos(r w)] of chapter 1, rows of tokens: f64, rounded once.
 void position_table(uint32_t rows, uint32_t columns, uint32_t hidden, float *out);
+// cos or sin of chapter 4's rotary angles, rows of tokens, [rows * columns, dimension]: neighbouring pairs share an
+// angle; the first half of a head turns with the row, the second with the column. f64, rounded once.
+void rotary_table(uint32_t rows, uint32_t columns, uint32_t dimension, bool sines, float *out);
 
 #endif
