@@ -41,8 +41,9 @@ void main() {
     const float rstd = igvk_rsqrt(sum_of_lanes(1, sum) * RECIPROCAL_COLUMNS + EPSILON);
     UNROLL for (uint i = 0; i < HELD; i++)
         if (live && held_is(i))
-            AT_WRITE(f32, result, y, held_column(i)) =
-                fma(held[i] * rstd, 1.0 + AT(f32, times, scale, held_clamped(i)), AT(f32, added, shift, held_clamped(i)));
+            STORE_AT(f32, result, y, held_column(i),
+                     fma(held[i] * rstd, 1.0 + AT(f32, times, scale, held_clamped(i)),
+                         AT(f32, added, shift, held_clamped(i))));
 #ifdef KEEP_STATISTICS
     if (live && gl_LocalInvocationIndex == 0) {
         STORE(f32, mean_of, row, mean);

@@ -23,6 +23,7 @@
     X(add)                                                                                                             \
     X(activation)                                                                                                      \
     X(activation_gradient)                                                                                             \
+    X(convert)                                                                                                         \
     X(fill)                                                                                                            \
     X(split_columns)                                                                                                   \
     X(join_columns)                                                                                                    \
