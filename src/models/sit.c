@@ -88,9 +88,9 @@ static void add_linear(parameter_layout *l, const char *prefix, uint32_t out, ui
     add(l, INIT_ZERO, 0, SHAPE(out), name);
 }
 
-static void fill_position_table(const void *context, float *out) {
+static void fill_position_table(const void *context, uint64_t first, uint64_t count, float *out) {
     const model_config *c = context;
-    position_table(c->height / c->patch, c->width / c->patch, c->hidden, out);
+    position_table(c->width / c->patch, c->hidden, first, count, out);
 }
 
 static void add_qk_norm(parameter_layout *l, uint32_t block, uint32_t head_dimension) {
