@@ -55,7 +55,7 @@ void main() {
             normal *= AT(f32, weights, weight, held_clamped(i));
         const float add = HAS_SHIFT != 0 ? AT(f32, added, shift, held_clamped(i)) : 0.0;
         if (live && held_is(i))
-            AT_WRITE(f32, result, y, held_column(i)) = fma(normal, 1.0 + AT(f32, times, scale, held_clamped(i)), add);
+            STORE_AT(f32, result, y, held_column(i), fma(normal, 1.0 + AT(f32, times, scale, held_clamped(i)), add));
     }
     if (live && gl_LocalInvocationIndex == 0) {
 #ifdef KEEP_RSTD

@@ -37,7 +37,7 @@ void main() {
     } while (row < end);
     if (column < COLUMNS) {
         POINT_WRITE(f32, result, sums, (group * gl_NumWorkGroups.y + chunk) * 2 * COLUMNS);
-        AT_WRITE(f32, result, sums, column) = sum;
-        AT_WRITE(f32, result, sums, COLUMNS + column) = product_sum;
+        STORE_AT(f32, result, sums, column, sum);
+        STORE_AT(f32, result, sums, COLUMNS + column, product_sum);
     }
 }

@@ -52,6 +52,6 @@ void main() {
         if (ADD != 0)
             value += AT(f32, more, addend, held_clamped(i));
         if (live && held_is(i))
-            AT_WRITE(f32, result, dx, held_column(i)) = value;
+            STORE_AT(f32, result, dx, held_column(i), value);
     }
 }

@@ -39,7 +39,7 @@ void main() {
         UNROLL for (uint d = 0; d < DIMENSION; d++) {
             const float weight = part == 0 ? LOAD(f32, q_weight, d) : LOAD(f32, k_weight, d);
             const float bias = RMS != 0 ? 0.0 : part == 0 ? LOAD(f32, q_bias, d) : LOAD(f32, k_bias, d);
-            AT_WRITE(f32, result, y, d) = part == 2 ? held[d] : fma((held[d] - mean) * rstd, weight, bias);
+            STORE_AT(f32, result, y, d, part == 2 ? held[d] : fma((held[d] - mean) * rstd, weight, bias));
         }
     }
 }

@@ -56,7 +56,7 @@ void main() {
     if (token < TOKENS) {
         POINT_WRITE(f32, result, dqkv, first);
         UNROLL for (uint d = 0; d < DIMENSION; d++)
-            AT_WRITE(f32, result, dqkv, d) = part == 2 ? g[d] : rstd * (g[d] - mean_g - held[d] * mean_product);
+            STORE_AT(f32, result, dqkv, d, part == 2 ? g[d] : rstd * (g[d] - mean_g - held[d] * mean_product));
         if (part < 2) {
             STORE(f32, mean_of, (part * TOKENS + token) * HEADS + head, mean);
             STORE(f32, rstd_of, (part * TOKENS + token) * HEADS + head, rstd);

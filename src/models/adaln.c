@@ -99,23 +99,23 @@ static void add_norm(parameter_layout *l, const char *prefix, uint32_t size, boo
         add(l, INIT_ZERO, 0, SHAPE(size), name);
 }
 
-static void fill_position_table(const void *context, float *out) {
+static void fill_position_table(const void *context, uint64_t first, uint64_t count, float *out) {
     const model_config *c = context;
-    position_table(c->height / c->patch, c->width / c->patch, c->hidden, out);
+    position_table(c->width / c->patch, c->hidden, first, count, out);
 }
 
-static void fill_cosines(const void *context, float *out) {
+static void fill_cosines(const void *context, uint64_t first, uint64_t count, float *out) {
     const model_config *c = context;
-    rotary_table(c->height / c->patch, c->width / c->patch, c->hidden / c->heads, false, out);
+    rotary_table(c->width / c->patch, c->hidden / c->heads, false, first, count, out);
 }
 
-static void fill_sines(const void *context, float *out) {
+static void fill_sines(const void *context, uint64_t first, uint64_t count, float *out) {
     const model_config *c = context;
-    rotary_table(c->height / c->patch, c->width / c->patch, c->hidden / c->heads, true, out);
+    rotary_table(c->width / c->patch, c->hidden / c->heads, true, first, count, out);
 }
 
 static void add_table(parameter_layout *l, const model_config *c, const char *name, tensor_shape shape,
-                      void (*fill)(const void *context, float *out)) {
+                      void (*fill)(const void *context, uint64_t first, uint64_t count, float *out)) {
     model_config *kept = arena_alloc(parameter_layout_arena(l), sizeof *kept);
     if (kept)
         *kept = *c;

@@ -84,13 +84,15 @@ char *model_config_to_json(const model_config *c);
 // name. `where` names the file.
 igvk_status model_config_from_json(const char *where, const char *text, model_config *c);
 
-// Official initial values of parameter i of the layout, from the run's seed (STREAM_INITIALISATION, item i).
-void parameter_initialise(const parameter_layout *l, size_t i, uint64_t seed, float *out);
+// Official initial values, from the run's seed (STREAM_INITIALISATION, item i): the `read` of a parameter_source whose
+// user is a const uint64_t *, the seed.
+igvk_status parameter_initialise(void *seed, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out);
 
-// The table [sin(k w), cos(k w), sin(r w), cos(r w)] of chapter 1, rows of tokens: f64, rounded once.
-void position_table(uint32_t rows, uint32_t columns, uint32_t hidden, float *out);
-// cos or sin of chapter 4's rotary angles, rows of tokens, [rows * columns, dimension]: neighbouring pairs share an
-// angle; the first half of a head turns with the row, the second with the column. f64, rounded once.
-void rotary_table(uint32_t rows, uint32_t columns, uint32_t dimension, bool sines, float *out);
+// The table [sin(k w), cos(k w), sin(r w), cos(r w)] of chapter 1, rows of tokens: f64, rounded once. `count` elements
+// from `first` on.
+void position_table(uint32_t columns, uint32_t hidden, uint64_t first, uint64_t count, float *out);
+// Likewise cos or sin of chapter 4's rotary angles, rows of tokens, `dimension` of a head wide: neighbouring pairs share
+// an angle; the first half of a head turns with the row, the second with the column.
+void rotary_table(uint32_t columns, uint32_t dimension, bool sines, uint64_t first, uint64_t count, float *out);
 
 #endif

@@ -17,7 +17,8 @@ graph *graph_new(void); // graph_create with this floor's `add`
 typedef enum activation_kind { ACTIVATION_NONE, ACTIVATION_SILU, ACTIVATION_GELU_TANH } activation_kind;
 
 // ---- linear.c: y = residual + gate * activation(x weight^T + bias) ---------------------------------
-// x [..., K], weight [O, K], bias [O] -> [..., O]. gate [G, O]: row r uses gate row r / (M / G). residual has
+// x [..., K], weight [O, K], bias [O] -> [..., O]. The weight may be f16 or bf16, and x then of its type or f32; sums
+// and the output are f32, and so are gradients. gate [G, O]: row r uses gate row r / (M / G). residual has
 // y's shape, or [R, O] with R dividing M: row r uses residual row r % R.
 typedef struct linear_options {
     tensor_id bias, gate, residual; // NO_TENSOR: none
@@ -68,6 +69,9 @@ tensor_id op_timestep_features(graph *g, tensor_id t, uint32_t size);
 // labels u32 [N], table [R, D] -> [N, D]. Labels out of range read row R - 1. Gradient: each table row sums its
 // samples in order of n.
 tensor_id op_embedding(graph *g, tensor_id labels, tensor_id table);
+
+// ---- convert.c: x in another storage type; x itself where it is of that type ------------------------------
+tensor_id op_convert(graph *g, tensor_id x, storage_type type);
 
 // ---- elementwise.c ---------------------------------------------------------------------------------
 tensor_id op_add(graph *g, tensor_id a, tensor_id b);

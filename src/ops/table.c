@@ -26,6 +26,7 @@
     X(activation_gradient)                                                                                             \
     X(swiglu)                                                                                                          \
     X(swiglu_gradient)                                                                                                 \
+    X(convert)                                                                                                         \
     X(fill)                                                                                                            \
     X(split_columns)                                                                                                   \
     X(join_columns)                                                                                                    \

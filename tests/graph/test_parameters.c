@@ -5,7 +5,10 @@
 
 #include <stdio.h>
 
-static void fill_seven(const void *context, float *out) { *out = 7 + *(const float *)context; }
+static void fill_seven(const void *context, uint64_t first, uint64_t count, float *out) {
+    for (uint64_t e = first; e < first + count; e++)
+        *out++ = 7 + *(const float *)context;
+}
 
 // Sizes around the granule of 128 and frozen tensors between trained ones.
 static parameter_layout *small_layout(uint64_t max_chunk_bytes, int count) {
@@ -104,11 +107,11 @@ static void test_sets(void **state_) {
         l, &(parameter){.name = "pos_embed", .shape = SHAPE(1, 1), .fill = fill_seven, .context = &context});
     assert_int_equal(parameter_layout_check(l), IGVK_OK);
     float value;
-    parameter_find(l, "pos_embed")->fill(parameter_find(l, "pos_embed")->context, &value);
+    parameter_find(l, "pos_embed")->fill(parameter_find(l, "pos_embed")->context, 0, 1, &value);
     assert_true(value == 8);
 
     graph *g = test_graph();
-    const parameter_set model = {l, "model", ROLE_PARAMETER}, moment = {l, "moment1", ROLE_STATE};
+    const parameter_set model = {l, "model", ROLE_PARAMETER, STORAGE_F32}, moment = {l, "moment1", ROLE_STATE, STORAGE_F32};
     for (size_t i = 0; i < parameter_count(l); i++) {
         const parameter *p = parameter_at(l, i);
         tensor_id a = parameter_tensor(g, &model, p->name), b = parameter_tensor(g, &moment, p->name);
