@@ -3,6 +3,8 @@
 #
 # Among its first lines a shader may say
 #     // variants: NAME1=-DX=1 -DY=2; NAME2=-DX=2     compiled once a variant, under these names
+#     // operands: f32_f16 f16_f16                     each variant NAME again as NAME_f32_f16, with -DA_TYPE=f32
+#                                                      -DB_TYPE=f16 -DSTORAGE_16BIT=1
 #     // needs: EXTENSION                              left out where cmake/probes/EXTENSION.comp does not compile
 # No optimisation here: spirv-opt unrolls what the drivers unroll better, for a minute a shader.
 
@@ -73,7 +75,23 @@ function(igvk_allow_includes source)
   set(source ${CMAKE_BINARY_DIR}/shaders/${name} PARENT_SCOPE)
 endfunction()
 
-# Reads the two lines of a shader: `variants`, a list of NAME=FLAGS, and `wanted`.
+# `variants` and, for each pair A_B of `operands`, all of them again.
+function(igvk_add_operands operands)
+  set(all "${variants}")
+  foreach(pair IN LISTS operands)
+    string(REPLACE "_" ";" types "${pair}")
+    list(GET types 0 a)
+    list(GET types 1 b)
+    foreach(variant IN LISTS variants)
+      string(STRIP "${variant}" variant)
+      string(REGEX MATCH "^([^=]+)=(.*)$" matched "${variant}")
+      list(APPEND all "${CMAKE_MATCH_1}_${pair}=-DA_TYPE=${a} -DB_TYPE=${b} -DSTORAGE_16BIT=1 ${CMAKE_MATCH_2}")
+    endforeach()
+  endforeach()
+  set(variants "${all}" PARENT_SCOPE)
+endfunction()
+
+# Reads these lines of a shader: `variants`, a list of NAME=FLAGS, and `wanted`.
 function(igvk_read_shader source)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
   get_filename_component(name ${source} NAME_WE)
@@ -89,6 +107,10 @@ function(igvk_read_shader source)
   file(READ ${source} text LIMIT 4096)
   if(text MATCHES "\n?// variants: *([^\n]+)\n")
     set(variants "${CMAKE_MATCH_1}")
+  endif()
+  if(text MATCHES "\n// operands: *([^\n]+)\n")
+    string(REPLACE " " ";" operands "${CMAKE_MATCH_1}")
+    igvk_add_operands("${operands}")
   endif()
   set(variants "${variants}" PARENT_SCOPE)
   set(wanted ${wanted} PARENT_SCOPE)

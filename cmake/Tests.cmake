@@ -5,7 +5,8 @@
 #
 # Labels: `unit` needs no device; `device` runs once on every Vulkan driver of the machine, `validation` under the
 # Khronos layer (tests/drivers/register.cmake); `parity` checks the numbers of tests/cases, on every driver too;
-# `breakage` builds igvk with a fault planted and requires that a test notices (tests/breakages/run.cmake).
+# `breakage` builds igvk with a fault planted and requires that a test notices (tests/breakages/run.cmake); `slow` takes
+# minutes (tests/slow).
 
 set(test_environment "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache")
 set(sanitize_sources)
@@ -105,6 +106,16 @@ foreach(source IN LISTS script_sources)
                          ENVIRONMENT "${test_environment}")
   endif()
 endforeach()
+
+# tests/slow/test_NAME.sh: the same, with a device.
+if(BASH AND TARGET igvk)
+  file(GLOB slow_sources CONFIGURE_DEPENDS tests/slow/test_*.sh)
+  foreach(source IN LISTS slow_sources)
+    get_filename_component(name ${source} NAME_WE)
+    string(REGEX REPLACE "^test_" "" name ${name})
+    igvk_add_device_test(slow/${name} slow ${BASH} ${source} ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/igvk)
+  endforeach()
+endif()
 
 # tests/cases/NAME: numbers of an independent reference (tests/cases/README.md).
 if(TARGET igvk)

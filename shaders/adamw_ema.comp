@@ -1,8 +1,8 @@
 #version 450
 // SPDX-License-Identifier: MIT
 // One optimizer step over a chunk of the arena, in PyTorch's order: clip, decoupled decay, moments, parameter;
-// then the EMA; the gradient is left zero. A word of `segments` for every 64 elements tells in bit 0 whether they
-// are trained: the others only enter the EMA. Held back (norm[2] = 0), nothing changes but the gradient.
+// then the EMA; the gradient is left zero. A word of `segments` for every GRANULE elements tells in bit 0 whether
+// they are trained: the others only enter the EMA. Held back (norm[2] = 0), nothing changes but the gradient.
 // scalars: count
 #include "tensor.glsl"
 #include "math.glsl"
@@ -17,6 +17,8 @@ TENSOR_WRITE(6, f32, moment2)
 TENSOR_WRITE(7, f32, ema)
 
 #include "steps.glsl"
+
+layout(constant_id = 2) const uint GRANULE = 1;
 
 bool taken;
 float clip, beta1, rate1, beta2, rate2, bias1, bias2, epsilon, decay, ema_decay, ema_rate;
@@ -39,7 +41,7 @@ void prepare() {
 void element(uint i) {
     float p = LOAD_OWN(f32, parameter, i);
     if (taken) {
-        if ((LOAD(u32, segments, i / 64) & 1) != 0) {
+        if ((LOAD(u32, segments, i / GRANULE) & 1) != 0) {
             float g = LOAD_OWN(f32, gradient, i) * clip;
             float m = beta1 * LOAD_OWN(f32, moment1, i) + rate1 * g;
             float v = beta2 * LOAD_OWN(f32, moment2, i) + rate2 * (g * g);

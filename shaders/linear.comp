@@ -6,6 +6,7 @@
 // of a is the same for all lanes, a scalar load and a broadcast, with its offset folded into the address.
 //
 // variants: linear=; linear_keep=-DKEEPS_Z=1; linear_broadcast=-DSUBGROUP_BROADCAST=1; linear_broadcast_keep=-DSUBGROUP_BROADCAST=1 -DKEEPS_Z=1
+// operands: f32_f16 f32_bf16 f16_f16 bf16_bf16
 // `linear` makes a vector of b from a masked broadcast a lane: Mesa 26's llvmpipe, by address. `linear_broadcast`
 // gathers b, loads a per lane too (lane = row) and hands its rows out with subgroupBroadcast: for Mesa before 26 and
 // for descriptors, where a uniform load costs as much as a gather.
@@ -41,28 +42,28 @@ float left[STEPS * ROW_VECTORS];
 void load_left(uint step, const int count) {
     UNROLL for (int i = 0; i < ROW_VECTORS; i++) {
         uint row = first_row + min(i * LANES + lane, TILE_ROWS - 1);
-        POINT_READ(f32, source, a, row * A_ROW + step * A_STEP);
+        POINT_READ(A_TYPE, source, a, row * A_ROW + step * A_STEP);
         UNROLL for (int s = 0; s < count; s++)
-            left[s * ROW_VECTORS + i] = AT(f32, source, a, s * A_STEP);
+            left[s * ROW_VECTORS + i] = AT(A_TYPE, source, a, s * A_STEP);
     }
 }
 
 void load_right(uint step, const int count) {
-    POINT_READ(f32, source, b, min(first_column + lane, COLUMNS - 1) * B_COLUMN + step * B_STEP);
+    POINT_READ(B_TYPE, source, b, min(first_column + lane, COLUMNS - 1) * B_COLUMN + step * B_STEP);
     UNROLL for (int j = 0; j < TILE_VECTORS; j++)
     UNROLL for (int s = 0; s < count; s++)
-        right[s * TILE_VECTORS + j] = AT(f32, source, b, j * LANES * B_COLUMN + s * B_STEP);
+        right[s * TILE_VECTORS + j] = AT(B_TYPE, source, b, j * LANES * B_COLUMN + s * B_STEP);
 }
 #else
-#define LEFT(row, s) AT(f32, source_a, a, (row) * A_ROW + (s) * A_STEP)
+#define LEFT(row, s) AT(A_TYPE, source_a, a, (row) * A_ROW + (s) * A_STEP)
 
 void load_right(uint step, const int count) {
-    POINT_READ(f32, source, b, first_column * B_COLUMN + step * B_STEP);
+    POINT_READ(B_TYPE, source, b, first_column * B_COLUMN + step * B_STEP);
     UNROLL for (int j = 0; j < TILE_VECTORS; j++)
     UNROLL for (int s = 0; s < count; s++) {
-        float value = AT(f32, source, b, min(j * LANES, COLUMNS - 1) * B_COLUMN + s * B_STEP);
+        float value = AT(B_TYPE, source, b, min(j * LANES, COLUMNS - 1) * B_COLUMN + s * B_STEP);
         UNROLL for (int l = 1; l < LANES; l++) {
-            float other = AT(f32, source, b, min(j * LANES + l, COLUMNS - 1) * B_COLUMN + s * B_STEP);
+            float other = AT(B_TYPE, source, b, min(j * LANES + l, COLUMNS - 1) * B_COLUMN + s * B_STEP);
             value = lane == l ? other : value;
         }
         right[s * TILE_VECTORS + j] = value;
@@ -76,7 +77,7 @@ void accumulate(uint step, const int count) {
 #if SUBGROUP_BROADCAST
     load_left(step, count);
 #else
-    POINT_READ(f32, source_a, a, first_row * A_ROW + step * A_STEP);
+    POINT_READ(A_TYPE, source_a, a, first_row * A_ROW + step * A_STEP);
 #endif
     UNROLL for (int block = 0; block < TILE_ROWS; block += REGISTER_ROWS)
     UNROLL for (int s = 0; s < count; s++)

@@ -5,6 +5,7 @@
 // Vulkan's least guarantees: 128 invocations, 16 KiB of shared memory.
 //
 // variants: linear_tile=; linear_tile_keep=-DKEEPS_Z=1
+// operands: f32_f16 f32_bf16 f16_f16 bf16_bf16
 #include "tensor.glsl"
 #include "linear_epilogue.glsl"
 
@@ -35,13 +36,13 @@ void fetch(uint first_row, uint first_column, uint step) {
     UNROLL for (int k = 0; k < FETCHES; k++) {
         ivec2 at = fetched(k, A_ALONG_STEPS);
         uint row = first_row + at.x, s = step + at.y;
-        float value = LOAD(f32, a, min(row, ROWS - 1) * A_ROW + min(s, DEPTH - 1) * A_STEP);
+        float value = LOAD(A_TYPE, a, min(row, ROWS - 1) * A_ROW + min(s, DEPTH - 1) * A_STEP);
         fetched_left[k] = row < ROWS && s < DEPTH ? value : 0.0;
     }
     UNROLL for (int k = 0; k < FETCHES; k++) {
         ivec2 at = fetched(k, B_ALONG_STEPS);
         uint column = first_column + at.x, s = step + at.y;
-        float value = LOAD(f32, b, min(column, COLUMNS - 1) * B_COLUMN + min(s, DEPTH - 1) * B_STEP);
+        float value = LOAD(B_TYPE, b, min(column, COLUMNS - 1) * B_COLUMN + min(s, DEPTH - 1) * B_STEP);
         fetched_right[k] = column < COLUMNS && s < DEPTH ? value : 0.0;
     }
 }

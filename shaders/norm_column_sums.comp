@@ -10,6 +10,7 @@ layout(constant_id = 3) const uint CHUNK_ROWS = 64;
 layout(constant_id = 4) const uint HEADS = 1;          // rows side by side in one token
 layout(constant_id = 5) const uint TOKEN_STRIDE = 768; // elements from a token to the next
 layout(constant_id = 6) const uint GROUP_STRIDE = 196608;
+layout(constant_id = 7) const uint RMS = 0;            // 1: the mean is 0, mean_of is not read
 TENSOR_READ(0, f32, x)
 TENSOR_READ(1, f32, mean_of) // [groups, ROWS]
 TENSOR_READ(2, f32, rstd_of) // [groups, ROWS]
@@ -28,7 +29,7 @@ void main() {
         POINT_READ(f32, own, x, first);
         POINT_READ(f32, slope, dy, first);
         const float g = AT(f32, slope, dy, clamped);
-        const float mean = LOAD(f32, mean_of, group * ROWS + row);
+        const float mean = RMS != 0 ? 0.0 : LOAD(f32, mean_of, group * ROWS + row);
         const float rstd = LOAD(f32, rstd_of, group * ROWS + row);
         sum += g;
         product_sum = fma(g, (AT(f32, own, x, clamped) - mean) * rstd, product_sum);
@@ -36,7 +37,7 @@ void main() {
     } while (row < end);
     if (column < COLUMNS) {
         POINT_WRITE(f32, result, sums, (group * gl_NumWorkGroups.y + chunk) * 2 * COLUMNS);
-        AT_WRITE(f32, result, sums, column) = sum;
-        AT_WRITE(f32, result, sums, COLUMNS + column) = product_sum;
+        STORE_AT(f32, result, sums, column, sum);
+        STORE_AT(f32, result, sums, COLUMNS + column, product_sum);
     }
 }

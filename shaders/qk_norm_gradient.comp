@@ -7,6 +7,7 @@
 #include "include/math.glsl"
 layout(constant_id = 1) const uint HEADS = 12;
 layout(constant_id = 2) const uint DIMENSION = 64;
+layout(constant_id = 3) const uint RMS = 0; // 1: the mean is 0, and so is the term mean(g)
 TENSOR_READ(0, f32, qkv)      // [N, T, 3 D]
 TENSOR_READ(1, f32, q_weight) // [D / heads]
 TENSOR_READ(2, f32, k_weight) // [D / heads]
@@ -24,7 +25,7 @@ void load_statistics(out float mean, out float rstd) {
     float sum = 0.0;
     UNROLL for (uint d = 0; d < DIMENSION; d++)
         sum += held[d];
-    mean = sum * RECIPROCAL_DIMENSION;
+    mean = RMS != 0 ? 0.0 : sum * RECIPROCAL_DIMENSION;
     sum = 0.0;
     UNROLL for (uint d = 0; d < DIMENSION; d++) {
         held[d] -= mean;
@@ -51,11 +52,11 @@ void main() {
         sum += g[d];
         product_sum = fma(g[d], held[d], product_sum);
     }
-    const float mean_g = sum * RECIPROCAL_DIMENSION, mean_product = product_sum * RECIPROCAL_DIMENSION;
+    const float mean_g = RMS != 0 ? 0.0 : sum * RECIPROCAL_DIMENSION, mean_product = product_sum * RECIPROCAL_DIMENSION;
     if (token < TOKENS) {
         POINT_WRITE(f32, result, dqkv, first);
         UNROLL for (uint d = 0; d < DIMENSION; d++)
-            AT_WRITE(f32, result, dqkv, d) = part == 2 ? g[d] : rstd * (g[d] - mean_g - held[d] * mean_product);
+            STORE_AT(f32, result, dqkv, d, part == 2 ? g[d] : rstd * (g[d] - mean_g - held[d] * mean_product));
         if (part < 2) {
             STORE(f32, mean_of, (part * TOKENS + token) * HEADS + head, mean);
             STORE(f32, rstd_of, (part * TOKENS + token) * HEADS + head, rstd);

@@ -89,7 +89,7 @@ float exp2_of_score(float x) {
         if (own_row(r) < TOKENS) {                                                                                     \
             POINT_WRITE(f32, p, tensor, (base) + own_row(r) * (stride));                                               \
             UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++)                                                      \
-                AT_WRITE(f32, p, tensor, d) = own[d * ROWS + r] * (scale);                                             \
+                STORE_AT(f32, p, tensor, d, own[d * ROWS + r] * (scale));                                              \
         }                                                                                                              \
     }
 

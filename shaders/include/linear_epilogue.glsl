@@ -11,6 +11,12 @@
 // Every kernel sums in order of steps, one fma each: the same bits for any tile and any number of rows.
 #include "math.glsl"
 
+// Storage types of a and b; everything else, and every sum, is f32.
+#ifndef A_TYPE
+#define A_TYPE f32
+#define B_TYPE f32
+#endif
+
 layout(constant_id = 1) const int A_ROW = 1;
 layout(constant_id = 2) const int A_STEP = 1;
 layout(constant_id = 3) const int B_COLUMN = 1;
@@ -22,8 +28,8 @@ layout(constant_id = 8) const bool HAS_BIAS = false;
 layout(constant_id = 9) const bool HAS_GATE = false;
 layout(constant_id = 10) const bool HAS_RESIDUAL = false;
 
-TENSOR_READ(0, f32, a)
-TENSOR_READ(1, f32, b)
+TENSOR_READ(0, A_TYPE, a)
+TENSOR_READ(1, B_TYPE, b)
 TENSOR_READ(2, f32, bias)
 TENSOR_READ(3, f32, gate)
 TENSOR_READ(4, f32, residual)

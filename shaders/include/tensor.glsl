@@ -10,7 +10,10 @@
 // written tensor; or through a pointer with a base, so that constant offsets fold into the address:
 //
 //     POINT_READ(f32, p, x, base)   AT(f32, p, x, offset)
-//     POINT_WRITE(f32, q, y, base)  AT_WRITE(f32, q, y, offset) = value
+//     POINT_WRITE(f32, q, y, base)  STORE_AT(f32, q, y, offset, value)
+//
+// Types: f32, u32; with STORAGE_16BIT defined f16 and bf16 too, which kernels see as float (half.glsl). A type may be
+// a macro, so that one source serves several.
 //
 // SCALAR(k) is push word k, SCALAR_F32(k) as float. Specialization constant 0 is the workgroup's size.
 #extension GL_EXT_control_flow_attributes : require
@@ -19,8 +22,38 @@
 
 layout(local_size_x_id = 0) in;
 
+// As stored; to the kernel's value; from it; bytes.
 #define T_f32 float
+#define FROM_f32(x) (x)
+#define TO_f32(x) (x)
+#define SIZE_f32 4u
 #define T_u32 uint
+#define FROM_u32(x) (x)
+#define TO_u32(x) (x)
+#define SIZE_u32 4u
+#if STORAGE_16BIT
+#extension GL_EXT_shader_16bit_storage : require
+#include "half.glsl"
+#define T_f16 uint16_t
+#define FROM_f16(x) f32_of_f16(uint(x))
+#define TO_f16(x) uint16_t(f16_of_f32(x))
+#define SIZE_f16 2u
+#define T_bf16 uint16_t
+#define FROM_bf16(x) f32_of_bf16(uint(x))
+#define TO_bf16(x) uint16_t(bf16_of_f32(x))
+#define SIZE_bf16 2u
+#endif
+
+// Each macro hands on to one that pastes: a type that is a macro is expanded by then.
+#define TENSOR_READ(slot, type, name) TENSOR_READ_(slot, type, name)
+#define TENSOR_WRITE(slot, type, name) TENSOR_WRITE_(slot, type, name)
+#define LOAD(type, name, i) LOAD_(type, name, i)
+#define LOAD_OWN(type, name, i) LOAD_OWN_(type, name, i)
+#define STORE(type, name, i, x) STORE_(type, name, i, x)
+#define POINT_READ(type, p, name, base) POINT_READ_(type, p, name, base)
+#define POINT_WRITE(type, p, name, base) POINT_WRITE_(type, p, name, base)
+#define AT(type, p, name, i) AT_(type, p, name, i)
+#define STORE_AT(type, p, name, i, x) STORE_AT_(type, p, name, i, x)
 
 #if IGVK_ADDRESS
 #extension GL_EXT_buffer_reference : require
@@ -29,29 +62,37 @@ layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer f32
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer f32_write { float v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer u32_read { uint v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer u32_write { uint v[]; };
+#if STORAGE_16BIT
+layout(buffer_reference, std430, buffer_reference_align = 2) readonly buffer f16_read { uint16_t v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 2) buffer f16_write { uint16_t v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 2) readonly buffer bf16_read { uint16_t v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 2) buffer bf16_write { uint16_t v[]; };
+#endif
 layout(push_constant, std430) uniform push_block { uint scalar[12]; uint64_t address[10]; } push;
-#define TENSOR_READ(slot, type, name) const uint name = slot;
-#define TENSOR_WRITE(slot, type, name) const uint name = slot;
-#define LOAD(type, name, i) type##_read(push.address[name]).v[i]
-#define LOAD_OWN(type, name, i) type##_write(push.address[name]).v[i]
-#define STORE(type, name, i, x) type##_write(push.address[name]).v[i] = (x)
-#define POINT_READ(type, p, name, base) type##_read p = type##_read(push.address[name] + 4ul * uint64_t(base))
-#define POINT_WRITE(type, p, name, base) type##_write p = type##_write(push.address[name] + 4ul * uint64_t(base))
-#define AT(type, p, name, i) p.v[i]
-#define AT_WRITE(type, p, name, i) p.v[i]
+#define TENSOR_READ_(slot, type, name) const uint name = slot;
+#define TENSOR_WRITE_(slot, type, name) const uint name = slot;
+#define LOAD_(type, name, i) FROM_##type(type##_read(push.address[name]).v[i])
+#define LOAD_OWN_(type, name, i) FROM_##type(type##_write(push.address[name]).v[i])
+#define STORE_(type, name, i, x) type##_write(push.address[name]).v[i] = TO_##type(x)
+#define POINT_READ_(type, p, name, base) \
+    type##_read p = type##_read(push.address[name] + SIZE_##type * uint64_t(base))
+#define POINT_WRITE_(type, p, name, base) \
+    type##_write p = type##_write(push.address[name] + SIZE_##type * uint64_t(base))
+#define AT_(type, p, name, i) FROM_##type(p.v[i])
+#define STORE_AT_(type, p, name, i, x) p.v[i] = TO_##type(x)
 #else
 layout(push_constant, std430) uniform push_block { uint scalar[12]; } push;
-#define TENSOR_READ(slot, type, name) \
+#define TENSOR_READ_(slot, type, name) \
     layout(set = 0, binding = slot, std430) readonly buffer name##_block { T_##type v[]; } name;
-#define TENSOR_WRITE(slot, type, name) \
+#define TENSOR_WRITE_(slot, type, name) \
     layout(set = 0, binding = slot, std430) buffer name##_block { T_##type v[]; } name;
-#define LOAD(type, name, i) name.v[i]
-#define LOAD_OWN(type, name, i) name.v[i]
-#define STORE(type, name, i, x) name.v[i] = (x)
-#define POINT_READ(type, p, name, base) const uint p = uint(base)
-#define POINT_WRITE(type, p, name, base) const uint p = uint(base)
-#define AT(type, p, name, i) name.v[p + (i)]
-#define AT_WRITE(type, p, name, i) name.v[p + (i)]
+#define LOAD_(type, name, i) FROM_##type(name.v[i])
+#define LOAD_OWN_(type, name, i) FROM_##type(name.v[i])
+#define STORE_(type, name, i, x) name.v[i] = TO_##type(x)
+#define POINT_READ_(type, p, name, base) const uint p = uint(base)
+#define POINT_WRITE_(type, p, name, base) const uint p = uint(base)
+#define AT_(type, p, name, i) FROM_##type(name.v[p + (i)])
+#define STORE_AT_(type, p, name, i, x) name.v[p + (i)] = TO_##type(x)
 #endif
 
 #define SCALAR(k) push.scalar[k]

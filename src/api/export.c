@@ -22,7 +22,7 @@ static igvk_status write_tensor(exporter *e, size_t i) {
         status = fail_memory(parameter_at(e->layout, i)->name, count * 6);
         goto done;
     }
-    TRY(weights_read(e->in, e->layout, i, values));
+    TRY(weights_read(e->in, e->layout, i, 0, count, values));
     for (uint64_t k = 0; e->half && k < count; k++)
         halves[k] = f16_from_f32(values[k]);
     TRY(e->half ? safetensors_write(e->out, halves, count * 2) : safetensors_write(e->out, values, count * 4));

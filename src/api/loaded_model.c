@@ -46,31 +46,12 @@ static igvk_status read_class_names(const weights_file *w, const char *path, loa
 }
 
 static igvk_status refuse_too_large(device *d, const loaded_model *m) {
-    uint64_t need = parameter_memory_bytes(m->layout), available = device_memory_free(d);
+    uint64_t need = parameter_memory_bytes(m->layout, STORAGE_F32), available = device_memory_free(d);
     char a[32], b[32];
     if (available && need > available)
         return fail(IGVK_ERROR_DEVICE_MEMORY, "%s: its weights need %s of device memory, %s are free", m->path, format_bytes(a, need),
                     format_bytes(b, available));
     return IGVK_OK;
-}
-
-static igvk_status read_weights(weights_file *w, loaded_model *m) {
-    igvk_status status = IGVK_OK;
-    float *values = NULL;
-    for (size_t i = 0; i < parameter_count(m->layout); i++) {
-        uint64_t bytes = shape_elements(parameter_at(m->layout, i)->shape) * sizeof *values;
-        free(values);
-        values = malloc(bytes + 1);
-        if (!values) {
-            status = fail_memory(parameter_at(m->layout, i)->name, bytes);
-            goto done;
-        }
-        TRY(weights_read(w, m->layout, i, values));
-        TRY(parameter_memory_write(m->store, m->layout, SET_LOADED, i, values));
-    }
-done:
-    free(values);
-    return status;
 }
 
 igvk_status loaded_model_open(device *d, const char *path, const char *set, loaded_model *out) {
@@ -86,8 +67,9 @@ igvk_status loaded_model_open(device *d, const char *path, const char *set, load
     TRY(weights_check(w, out->layout));
     TRY(refuse_too_large(d, out));
     TRY(store_create(d, &out->store));
-    TRY(parameter_memory_add(out->store, out->layout, SET_LOADED));
-    TRY(read_weights(w, out));
+    TRY(parameter_memory_add(out->store, out->layout, SET_LOADED, STORAGE_F32));
+    TRY(parameter_memory_fill(out->store, &(parameter_set){.layout = out->layout, .arena_name = SET_LOADED},
+                              &(parameter_source){.read = weights_read, .user = w}));
 done:
     weights_close(&w);
     if (status != IGVK_OK)

@@ -117,9 +117,15 @@ typedef struct small_model {
     double *want_final, *want_intermediate;
 } small_model;
 
+static igvk_status copy_parameter(void *user, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out) {
+    const small_model *m = user;
+    (void)l;
+    memcpy(out, m->parameters[i] + first, count * sizeof *out);
+    return IGVK_OK;
+}
+
 static igvk_status fill_parameters(small_model *m) {
     igvk_status status = IGVK_OK;
-    TRY(parameter_memory_add(m->store, m->layout, SET_LOADED));
     for (size_t i = 0; i < parameter_count(m->layout); i++) {
         const parameter *p = parameter_at(m->layout, i);
         uint64_t count = shape_elements(p->shape);
@@ -132,8 +138,10 @@ static igvk_status fill_parameters(small_model *m) {
         }
         for (uint64_t e = 0; e < count; e++)
             m->parameters[i][e] = (float)(scale * random_normal(SEED, STREAM_INITIALISATION, 0, (uint32_t)i, e));
-        TRY(parameter_memory_write(m->store, m->layout, SET_LOADED, i, m->parameters[i]));
     }
+    TRY(parameter_memory_add(m->store, m->layout, SET_LOADED, STORAGE_F32));
+    TRY(parameter_memory_fill(m->store, &(parameter_set){.layout = m->layout, .arena_name = SET_LOADED},
+                              &(parameter_source){.read = copy_parameter, .user = m}));
 done:
     return status;
 }

@@ -265,7 +265,8 @@ igvk_status parity_model_config(const parity_case *c, const json_t *config, uint
     igvk_status status = IGVK_OK;
     uint32_t decoder = 0;
     memset(out, 0, sizeof *out);
-    strcpy(out->kind, "sit");
+    const bool lightning = strncmp(parity_text_or(c->root, "kind", ""), "lightningdit", 12) == 0;
+    strcpy(out->kind, lightning ? "lightningdit" : "sit");
     TRY(whole(c, config, "patch_size", &out->patch));
     TRY(whole(c, config, "in_channels", &out->channels));
     TRY(whole(c, config, "hidden_size", &out->hidden));
@@ -282,7 +283,11 @@ igvk_status parity_model_config(const parity_case *c, const json_t *config, uint
     out->width = (uint32_t)width;
     out->mlp_ratio = parity_number_or(config, "mlp_ratio", 4);
     out->null_class = parity_number_or(config, "class_dropout_prob", 0) > 0;
-    out->qk_norm = json_is_true(json_object_get(config, "qk_norm"));
+    out->qk_norm = json_is_true(json_object_get(config, lightning ? "use_qknorm" : "qk_norm"));
+    out->rms_norm = json_is_true(json_object_get(config, "use_rmsnorm"));
+    out->swiglu = json_is_true(json_object_get(config, "use_swiglu"));
+    out->rotary = json_is_true(json_object_get(config, "use_rope"));
+    out->no_shift = json_is_true(json_object_get(config, "wo_shift"));
     TRY(fail_within(model_config_check(out), "%s", c->folder));
 done:
     return status;
@@ -290,60 +295,58 @@ done:
 
 // ---- weights ---------------------------------------------------------------------------------------
 
-// Element i of a synthetic tensor: a splitmix of the name's FNV-1a hash, as the folder's format defines it.
-static void fill_synthetic(const char *name, double scale, double offset, uint64_t count, float *out) {
+// Elements of a synthetic tensor, number i: a splitmix of the name's FNV-1a hash, as the folder's format defines it.
+static void fill_synthetic(const char *name, double scale, double offset, uint64_t first, uint64_t count, float *out) {
     uint64_t h = 14695981039346656037u;
     for (const unsigned char *p = (const unsigned char *)name; *p; p++)
         h = (h ^ *p) * 1099511628211u;
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = first; i < first + count; i++) {
         uint64_t z = h + (i + 1) * 0x9E3779B97F4A7C15u;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
         z ^= z >> 31;
         double u = (double)(z >> 40) * 0x1p-24;
-        out[i] = (float)(offset + scale * (2 * u - 1));
+        *out++ = (float)(offset + scale * (2 * u - 1));
     }
 }
 
-static igvk_status fill_parameter(parity_case *c, const parameter *p, safetensors_file *file, const char *prefix, float *out) {
+typedef struct case_weights {
+    parity_case *c;
+    safetensors_file *file; // may be null
+    const char *prefix;
+} case_weights;
+
+// A parameter_source's `read`; the user is a case_weights.
+static igvk_status read_parameter(void *user, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out) {
+    const case_weights *w = user;
+    const parameter *p = parameter_at(l, i);
     char name[256];
-    snprintf(name, sizeof name, "%s%s", prefix, p->name);
-    uint64_t count = shape_elements(p->shape);
-    const safetensors_entry *e = file ? safetensors_find(file, name) : NULL;
-    const json_t *synthetic = json_object_get(json_object_get(c->root, "synthetic"), name);
+    snprintf(name, sizeof name, "%s%s", w->prefix, p->name);
+    const safetensors_entry *e = w->file ? safetensors_find(w->file, name) : NULL;
+    const json_t *synthetic = json_object_get(json_object_get(w->c->root, "synthetic"), name);
     if (e) {
-        if (e->elements != count)
-            return fail(IGVK_ERROR_INVALID, "%s: weight '%s' has %llu elements, the model needs %llu", c->folder, name,
-                        (unsigned long long)e->elements, (unsigned long long)count);
-        return safetensors_read_f32(file, e, 0, count, out);
+        if (e->elements != shape_elements(p->shape))
+            return fail(IGVK_ERROR_INVALID, "%s: weight '%s' has %llu elements, the model needs %llu", w->c->folder, name,
+                        (unsigned long long)e->elements, (unsigned long long)shape_elements(p->shape));
+        return safetensors_read_f32(w->file, e, first, count, out);
     }
     if (synthetic) {
-        fill_synthetic(name, parity_number_or(synthetic, "scale", 1), parity_number_or(synthetic, "offset", 0), count, out);
+        fill_synthetic(name, parity_number_or(synthetic, "scale", 1), parity_number_or(synthetic, "offset", 0), first, count, out);
         return IGVK_OK;
     }
     if (p->init != INIT_TABLE)
-        return fail(IGVK_ERROR_INVALID, "%s: weight '%s' is neither stored nor synthetic", c->folder, name);
-    p->fill(p->context, out);
+        return fail(IGVK_ERROR_INVALID, "%s: weight '%s' is neither stored nor synthetic", w->c->folder, name);
+    p->fill(p->context, first, count, out);
     return IGVK_OK;
 }
 
 igvk_status parity_load_weights(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
                                 safetensors_file *file, const char *prefix) {
     igvk_status status = IGVK_OK;
-    float *values = NULL;
-    TRY(parameter_memory_add(s, l, arena_name));
-    for (size_t i = 0; i < parameter_count(l); i++) {
-        const parameter *p = parameter_at(l, i);
-        free(values);
-        values = malloc(shape_elements(p->shape) * sizeof *values + 1);
-        if (!values) {
-            status = fail_memory(p->name, shape_elements(p->shape) * sizeof *values);
-            goto done;
-        }
-        TRY(fill_parameter(c, p, file, prefix, values));
-        TRY(parameter_memory_write(s, l, arena_name, i, values));
-    }
+    case_weights weights = {.c = c, .file = file, .prefix = prefix};
+    TRY(parameter_memory_add(s, l, arena_name, STORAGE_F32));
+    TRY(parameter_memory_fill(s, &(parameter_set){.layout = l, .arena_name = arena_name},
+                              &(parameter_source){.read = read_parameter, .user = &weights}));
 done:
-    free(values);
     return status;
 }

@@ -20,16 +20,21 @@ static void free_inputs(forward_inputs *in) {
     free(in->labels);
 }
 
+// "RUN/NAME", or plain NAME where all runs share it.
+static const char *input_name(const parity_case *c, const char *run, const char *name, char out[128]) {
+    snprintf(out, 128, "%s/%s", run, name);
+    if (!safetensors_find(c->inputs, out))
+        snprintf(out, 128, "%s", name);
+    return out;
+}
+
 static igvk_status read_inputs(parity_case *c, const char *run, forward_inputs *in) {
     igvk_status status = IGVK_OK;
     char name[128];
     const safetensors_entry *t = NULL, *y = NULL;
-    snprintf(name, sizeof name, "%s/x", run);
-    TRY(parity_floats(c->inputs, name, &in->x, &in->shape));
-    snprintf(name, sizeof name, "%s/t", run);
-    TRY(parity_floats(c->inputs, name, &in->t, &t));
-    snprintf(name, sizeof name, "%s/y", run);
-    if (safetensors_find(c->inputs, name))
+    TRY(parity_floats(c->inputs, input_name(c, run, "x", name), &in->x, &in->shape));
+    TRY(parity_floats(c->inputs, input_name(c, run, "t", name), &in->t, &t));
+    if (safetensors_find(c->inputs, input_name(c, run, "y", name)))
         TRY(parity_words(c->inputs, name, &in->labels, &y));
     if (in->shape->rank != 4 || t->elements != in->shape->shape[0] || (y && y->elements != in->shape->shape[0]))
         THROW(IGVK_ERROR_INVALID, "%s: inputs of run '%s' do not fit each other", c->folder, run);
@@ -55,6 +60,8 @@ static void want(const parity_case *c, const graph *g, const char *run, const ch
     tensor_id t = graph_find(g, label);
     if (!tensor_is(t) && strcmp(label, "c") == 0)
         t = graph_find(g, "t_emb"); // without classes they are one
+    if (strcmp(label, "x0") == 0)
+        t = graph_find(g, "tokens"); // LightningDiT's cases say x0
     bool whole = parity_wants(c, "%s/%s", run, label), mean = parity_wants(c, "%s/%s.mean_abs", run, label);
     if (!tensor_is(t) || (!whole && !mean))
         return;
@@ -65,7 +72,7 @@ static void want(const parity_case *c, const graph *g, const char *run, const ch
 }
 
 static size_t collect(const parity_case *c, const graph *g, const char *run, uint32_t depth, wanted *list) {
-    static const char *const labels[] = {"t_freq", "t_emb", "c", "tokens", "D_f", "D_i"};
+    static const char *const labels[] = {"t_freq", "t_emb", "c", "tokens", "x0", "D_f", "D_i"};
     size_t count = 0;
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
         want(c, g, run, labels[i], list, &count);

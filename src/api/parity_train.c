@@ -57,7 +57,7 @@ static igvk_status add_sets(training_case *t) {
     igvk_status status = IGVK_OK;
     TRY(store_create(t->c->device, &t->store));
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-        TRY(parameter_memory_add(t->store, t->layout, sets[i].set));
+        TRY(parameter_memory_add(t->store, t->layout, sets[i].set, STORAGE_F32));
     TRY(parameter_memory_add_segments(t->store, t->layout));
     TRY(store_add(t->store, "training.steps", (1 + STEP_RING) * STEP_WORDS * 4, STORE_RING));
     TRY(store_add(t->store, "training.metrics", STEP_RING * METRIC_WORDS * 4, STORE_RING));

@@ -47,6 +47,13 @@ float f32_from_f16(uint16_t bits) {
     return float_of(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
+uint16_t bf16_from_f32(float value) {
+    uint32_t bits = bits_of(value);
+    if ((bits & 0x7fffffff) > 0x7f800000) // not a number: stays one, quiet
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)shift_to_nearest_even(bits, 16);
+}
+
 float f32_from_bf16(uint16_t bits) {
     return float_of((uint32_t)bits << 16);
 }

@@ -82,5 +82,6 @@ void safetensors_writer_destroy(safetensors_writer **w);
 uint16_t f16_from_f32(float value); // round to nearest even
 float f32_from_f16(uint16_t bits);
 float f32_from_bf16(uint16_t bits);
+uint16_t bf16_from_f32(float value); // round to nearest even
 
 #endif

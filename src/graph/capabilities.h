@@ -15,6 +15,7 @@ typedef struct capabilities {
     uint32_t max_shared_bytes; // at least 16384
     uint64_t max_binding;      // bytes one tensor binding may span (descriptors), UINT64_MAX with addresses
     uint64_t max_allocation;   // bytes one allocation may have
+    bool storage_16bit;        // tensors may be of 16-bit types
     bool register_tile;        // kernel choices, from `cpu` and the environment's switches
     bool lanes_broadcast;      // register tile: vectors from masked broadcasts instead of gathers (Mesa 26's llvmpipe)
     bool subgroup_broadcast;   // register tile: rows by subgroupBroadcast where uniform loads are no faster than gathers

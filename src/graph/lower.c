@@ -76,6 +76,9 @@ static igvk_status check_argument(const lowering *l, const dispatch *d, uint32_t
     char text[DESCRIPTION_SIZE], need[32], limit[32];
     if (!tensor_is(t->root))
         return fail(IGVK_ERROR_INTERNAL, "slot %u binds no tensor", slot);
+    if ((t->type == STORAGE_F16 || t->type == STORAGE_BF16) && !l->capabilities->storage_16bit)
+        return fail(IGVK_ERROR_INVALID, "%s is stored in 16 bits, which this device cannot (path storage-16bit): use f32",
+                    describe_tensor(text, l->graph, a->tensor));
     uint64_t bytes = tensor_bytes(l->graph, a->tensor);
     if (bytes > l->capabilities->max_binding)
         return fail(IGVK_ERROR_INVALID, "%s has %s, one binding of this device spans at most %s: use a smaller batch",

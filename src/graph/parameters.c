@@ -137,7 +137,7 @@ tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk) {
         return graph_fail(g, "parameters '%s' have no chunk %u", s->arena_name, chunk);
     char name[64];
     snprintf(name, sizeof name, "%s.%u", s->arena_name, chunk);
-    return graph_external(g, s->role, name, STORAGE_F32, SHAPE(s->layout->chunk_elements[chunk]));
+    return graph_external(g, s->role, name, s->type, SHAPE(s->layout->chunk_elements[chunk]));
 }
 
 tensor_id parameter_tensor(graph *g, const parameter_set *s, const char *name) {

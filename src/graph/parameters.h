@@ -8,7 +8,9 @@
 
 #include "graph/graph.h"
 
-#define PARAMETER_GRANULE 64 // elements: every tensor starts at a multiple (256 bytes); gaps hold zeros
+// Elements: every tensor starts at a multiple; gaps hold zeros. Descriptors may have to start at multiples of 256 bytes,
+// and sets of 16-bit elements have the places of the f32 ones.
+#define PARAMETER_GRANULE 128
 
 typedef enum parameter_init {
     INIT_ZERO,
@@ -24,7 +26,7 @@ typedef struct parameter {
     bool frozen; // no gradient, no optimizer; still in the EMA
     parameter_init init;
     double scale;
-    void (*fill)(const void *context, float *out); // INIT_TABLE
+    void (*fill)(const void *context, uint64_t first, uint64_t count, float *out); // INIT_TABLE: elements from `first`
     const void *context;                           // INIT_TABLE; owned by the layout's arena
     // set by the layout:
     uint32_t chunk;
@@ -48,12 +50,19 @@ uint64_t parameter_elements(const parameter_layout *l);                       //
 // One word a granule of a chunk: bit 0 trained (not frozen, not a gap). The optimizer's segment table.
 void parameter_segments(const parameter_layout *l, uint32_t chunk, uint32_t *out);
 
+// Where a set's values come from, in bounded pieces: elements first .. first + count - 1 of parameter i, as f32.
+typedef struct parameter_source {
+    igvk_status (*read)(void *user, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out);
+    void *user;
+} parameter_source;
+
 // A set inside a graph. `arena_name` ("model", "ema", "gradient", "moment1", "moment2") and the chunk make
 // the external roots' names: "model.0".
 typedef struct parameter_set {
     const parameter_layout *layout;
     const char *arena_name;
     tensor_role role;
+    storage_type type; // of every tensor; places are the same elements in each type. f32 where not given
 } parameter_set;
 tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk); // [elements]
 tensor_id parameter_tensor(graph *g, const parameter_set *s, const char *name); // a view; sticky error where unknown

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-static const model_kind *const kinds[] = {&sit_kind};
+static const model_kind *const kinds[] = {&sit_kind, &lightningdit_kind};
 
 const model_kind *model_kind_find(const char *name) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -43,17 +43,25 @@ igvk_status model_config_check(const model_config *c) {
 uint32_t model_tokens(const model_config *c) { return (c->height / c->patch) * (c->width / c->patch); }
 uint64_t model_elements(const model_config *c) { return (uint64_t)c->channels * c->height * c->width; }
 
-void position_table(uint32_t rows, uint32_t columns, uint32_t hidden, float *out) {
+void position_table(uint32_t columns, uint32_t hidden, uint64_t first, uint64_t count, float *out) {
     uint32_t quarter = hidden / 4;
-    for (uint32_t r = 0; r < rows; r++)
-        for (uint32_t k = 0; k < columns; k++, out += hidden)
-            for (uint32_t j = 0; j < quarter; j++) {
-                double w = pow(10000.0, -(double)j / quarter);
-                out[j] = (float)sin(k * w); // the column comes first: "w goes first" in the official code
-                out[quarter + j] = (float)cos(k * w);
-                out[2 * quarter + j] = (float)sin(r * w);
-                out[3 * quarter + j] = (float)cos(r * w);
-            }
+    for (uint64_t e = first; e < first + count; e++) {
+        uint64_t token = e / hidden, part = e % hidden / quarter, j = e % hidden % quarter;
+        // The column comes first: "w goes first" in the official code.
+        uint64_t place = part < 2 ? token % columns : token / columns;
+        double angle = (double)place * pow(10000.0, -(double)j / quarter);
+        *out++ = (float)(part % 2 ? cos(angle) : sin(angle));
+    }
+}
+
+void rotary_table(uint32_t columns, uint32_t dimension, bool sines, uint64_t first, uint64_t count, float *out) {
+    const uint32_t half = dimension / 2;
+    for (uint64_t e = first; e < first + count; e++) {
+        const uint64_t token = e / dimension, j = e % dimension;
+        const uint64_t place = j < half ? token / columns : token % columns;
+        const double angle = (double)place * pow(10000.0, -2.0 * (double)(j % half / 2) / half);
+        *out++ = (float)(sines ? sin(angle) : cos(angle));
+    }
 }
 
 // Xavier's fans of shape (out, in, ...): everything after the first dimension is flattened.
@@ -62,23 +70,25 @@ static double xavier_bound(const parameter *p) {
     return sqrt(6.0 / (in + out));
 }
 
-void parameter_initialise(const parameter_layout *l, size_t i, uint64_t seed, float *out) {
+igvk_status parameter_initialise(void *seed_at, const parameter_layout *l, size_t i, uint64_t first, uint64_t count,
+                                 float *out) {
+    const uint64_t seed = *(const uint64_t *)seed_at;
     const parameter *p = parameter_at(l, i);
-    uint64_t count = shape_elements(p->shape);
     double bound = p->init == INIT_XAVIER_UNIFORM ? xavier_bound(p) : 0;
     if (p->init == INIT_TABLE) {
-        p->fill(p->context, out);
-        return;
+        p->fill(p->context, first, count, out);
+        return IGVK_OK;
     }
-    for (uint64_t e = 0; e < count; e++)
+    for (uint64_t e = first; e < first + count; e++)
         switch (p->init) {
         case INIT_XAVIER_UNIFORM:
-            out[e] = (float)(bound * (2 * random_uniform(seed, STREAM_INITIALISATION, 0, (uint32_t)i, e) - 1));
+            *out++ = (float)(bound * (2 * random_uniform(seed, STREAM_INITIALISATION, 0, (uint32_t)i, e) - 1));
             break;
         case INIT_NORMAL:
-            out[e] = (float)(p->scale * random_normal(seed, STREAM_INITIALISATION, 0, (uint32_t)i, e));
+            *out++ = (float)(p->scale * random_normal(seed, STREAM_INITIALISATION, 0, (uint32_t)i, e));
             break;
         default:
-            out[e] = p->init == INIT_ONE ? 1.0f : 0.0f;
+            *out++ = p->init == INIT_ONE ? 1.0f : 0.0f;
         }
+    return IGVK_OK;
 }

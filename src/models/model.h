@@ -7,8 +7,9 @@
 #include "graph/parameters.h"
 #include "ops/ops.h"
 
+// The union of what all kinds need; which members a kind has, its `fields` and the common ones of config.c tell.
 typedef struct model_config {
-    char kind[16];             // "sit"
+    char kind[16];             // a name of the table of models: "sit"
     uint32_t height, width;    // of the input, in its own pixels; multiples of patch
     uint32_t channels;
     uint32_t patch;
@@ -19,6 +20,8 @@ typedef struct model_config {
     uint32_t classes;          // 0: unconditional
     bool null_class;           // the label table has one row more, the no-class index `classes` (label dropout > 0)
     bool qk_norm;
+    bool rms_norm, swiglu, rotary, no_shift; // in place of LayerNorm, of GELU; no_shift: adaLN scales and gates only
+    bool learn_sigma;          // the outputs have a second half of channels, for the variance
     double mlp_ratio;
     path_kind path;            // the interpolant it was trained on
 } model_config;
@@ -34,8 +37,25 @@ typedef struct model_outputs {
     tensor_id intermediate; // D_i, after head_after blocks
 } model_outputs;
 
+// One key of a configuration's JSON and the member it is kept in. Fields can be added at any time: files without the
+// key take `otherwise`, which must mean what such files meant; a required field makes older files unreadable.
+typedef enum config_type { CONFIG_WHOLE /* uint32_t */, CONFIG_FLAG /* bool */, CONFIG_NUMBER /* double */,
+                           CONFIG_CHOICE /* an enum: its index in `choices` */ } config_type;
+typedef struct config_field {
+    const char *key;
+    config_type type;
+    size_t offset;    // in model_config
+    double low, high; // WHOLE, NUMBER: sane ranges; no product of two of them overflows 64 bits
+    bool required;
+    double otherwise;           // where the key is missing and not required
+    const char *const *choices; // CHOICE: null-terminated
+} config_field;
+
 typedef struct model_kind {
     const char *name;
+    const config_field *fields; // its own, beside those that all kinds have (config.c)
+    size_t field_count;
+    bool data_at_one; // time runs from noise (t = 0) to data (t = 1); else t = 1 is noise
     // Refuses what cannot run, naming the option.
     igvk_status (*check)(const model_config *c);
     // Fills hidden, depth, heads, patch of "SiT-B/2"; false where the name is not one of its presets.
@@ -46,7 +66,7 @@ typedef struct model_kind {
     const char *const *preset_names; // null-terminated
 } model_kind;
 
-extern const model_kind sit_kind;
+extern const model_kind sit_kind, lightningdit_kind;
 
 const model_kind *model_kind_find(const char *name); // null where none
 // By preset name over all kinds; the error lists what there is.
@@ -54,16 +74,25 @@ igvk_status model_config_preset(const char *name, model_config *c);
 igvk_status model_config_check(const model_config *c);
 uint32_t model_tokens(const model_config *c);
 uint64_t model_elements(const model_config *c); // C H W
+static inline uint32_t model_output_channels(const model_config *c) { return c->channels << c->learn_sigma; }
 
-// As JSON, as it stands in checkpoints. The text is malloc'd, null where memory is out.
+// As JSON, as it stands in checkpoints: "version", "kind", the common fields, the kind's own. The text is malloc'd,
+// null where memory is out.
+#define MODEL_CONFIG_VERSION 1 // raised where a key changes its meaning; files without "version" are of version 1
 char *model_config_to_json(const model_config *c);
-// Strict: unknown or missing keys, wrong types and values beyond sane ranges are refused. `where` names the file.
+// Strict: unknown keys, missing required ones, wrong types, values beyond sane ranges and later versions are refused by
+// name. `where` names the file.
 igvk_status model_config_from_json(const char *where, const char *text, model_config *c);
 
-// Official initial values of parameter i of the layout, from the run's seed (STREAM_INITIALISATION, item i).
-void parameter_initialise(const parameter_layout *l, size_t i, uint64_t seed, float *out);
+// Official initial values, from the run's seed (STREAM_INITIALISATION, item i): the `read` of a parameter_source whose
+// user is a const uint64_t *, the seed.
+igvk_status parameter_initialise(void *seed, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out);
 
-// The table [sin(k w), cos(k w), sin(r w), cos(r w)] of chapter 1, rows of tokens: f64, rounded once.
-void position_table(uint32_t rows, uint32_t columns, uint32_t hidden, float *out);
+// The table [sin(k w), cos(k w), sin(r w), cos(r w)] of chapter 1, rows of tokens: f64, rounded once. `count` elements
+// from `first` on.
+void position_table(uint32_t columns, uint32_t hidden, uint64_t first, uint64_t count, float *out);
+// Likewise cos or sin of chapter 4's rotary angles, rows of tokens, `dimension` of a head wide: neighbouring pairs share
+// an angle; the first half of a head turns with the row, the second with the column.
+void rotary_table(uint32_t columns, uint32_t dimension, bool sines, uint64_t first, uint64_t count, float *out);
 
 #endif

@@ -114,10 +114,11 @@ igvk_status weights_check(const weights_file *w, const parameter_layout *l) {
     return status;
 }
 
-igvk_status weights_read(weights_file *w, const parameter_layout *l, size_t i, float *out) {
+igvk_status weights_read(void *weights, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out) {
+    weights_file *w = weights;
     const parameter *p = parameter_at(l, i);
     const safetensors_entry *e = entry_of(w, p->name);
     if (!e || !fits(e, p))
         return fail(IGVK_ERROR_INVALID, "%s: tensor '%s' is missing or of another shape", w->path, p->name);
-    return safetensors_read_f32(w->file, e, 0, e->elements, out);
+    return safetensors_read_f32(w->file, e, first, count, out);
 }

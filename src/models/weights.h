@@ -17,6 +17,8 @@ const char *weights_metadata(const weights_file *w, const char *key); // null wh
 // Every parameter of the layout is there with its shape and a float type, and no other of the set; the line
 // names up to three that are wrong, with both shapes.
 igvk_status weights_check(const weights_file *w, const parameter_layout *l);
-igvk_status weights_read(weights_file *w, const parameter_layout *l, size_t i, float *out);
+// Elements of parameter i as f32, whatever float type the file has: the `read` of a parameter_source whose user is the
+// weights_file.
+igvk_status weights_read(void *weights, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out);
 
 #endif

@@ -5,7 +5,7 @@
 #include "elements.h"
 #include "step_block.h"
 
-static const char *type_name(storage_type type) {
+const char *storage_name(storage_type type) {
     static const char *const names[] = {"f32", "u32", "f16", "bf16"};
     return names[type];
 }
@@ -16,8 +16,14 @@ igvk_status check_input(const graph *g, const node *n, uint32_t i, const char *n
     const tensor *t = tensor_of(g, n->inputs[i]);
     if (t->type != type)
         return fail(IGVK_ERROR_INVALID, "%s: input '%s' is of type %s, must be %s", n->op->name, name,
-                    type_name(t->type), type_name(type));
+                    storage_name(t->type), storage_name(type));
     return check_count(n->op->name, shape_elements(t->shape));
+}
+
+igvk_status check_float(const graph *g, const node *n, uint32_t i, const char *name, storage_type *type) {
+    const bool there = i < n->input_count && tensor_is(n->inputs[i]);
+    *type = there ? tensor_of(g, n->inputs[i])->type : STORAGE_F32;
+    return check_input(g, n, i, name, *type == STORAGE_U32 ? STORAGE_F32 : *type);
 }
 
 igvk_status check_shape(const graph *g, const node *n, uint32_t i, const char *name, storage_type type,

@@ -9,7 +9,10 @@
 
 // Input i is there and of that type.
 igvk_status check_input(const graph *g, const node *n, uint32_t i, const char *name, storage_type type);
-// Likewise, and of that shape.
+// Input i is there and floating point of any width, which goes into *type.
+igvk_status check_float(const graph *g, const node *n, uint32_t i, const char *name, storage_type *type);
+const char *storage_name(storage_type type); // "f16"
+// Input i is of that type and shape.
 igvk_status check_shape(const graph *g, const node *n, uint32_t i, const char *name, storage_type type,
                         tensor_shape wanted);
 // Input i is the tensor of step blocks, or of metrics.

@@ -31,8 +31,12 @@ static igvk_status linear_shapes(const graph *g, const node *n, output_shapes *o
     char have[64], weight_text[64];
     const activation_kind activation = *(const activation_kind *)n->attributes;
     igvk_status status = IGVK_OK;
-    TRY(check_input(g, n, IN_X, "x", STORAGE_F32));
-    TRY(check_input(g, n, IN_WEIGHT, "weight", STORAGE_F32));
+    storage_type x_type, weight_type;
+    TRY(check_float(g, n, IN_X, "x", &x_type));
+    TRY(check_float(g, n, IN_WEIGHT, "weight", &weight_type));
+    if (x_type != STORAGE_F32 && x_type != weight_type)
+        THROW(IGVK_ERROR_INVALID, "linear: input 'x' is of type %s, the weight of %s: x must be f32 or of the same type",
+              storage_name(x_type), storage_name(weight_type));
     tensor_shape y = input_shape(g, n, IN_X);
     const tensor_shape weight = input_shape(g, n, IN_WEIGHT);
     if (weight.rank != 2 || y.rank == 0 || matrix_columns(y) != weight.dim[1])

@@ -11,7 +11,8 @@ extern const operator linear_input_gradient_operator, linear_weight_gradient_ope
 static igvk_status check_operands(const graph *g, const node *n, const char *other) {
     igvk_status status = IGVK_OK;
     TRY(check_input(g, n, IN_DY, "dy", STORAGE_F32));
-    TRY(check_input(g, n, IN_OTHER, other, STORAGE_F32));
+    storage_type type;
+    TRY(check_float(g, n, IN_OTHER, other, &type));
 done:
     return status;
 }

@@ -7,8 +7,21 @@
 
 #include "ops/common.h"
 
+// One kernel's shaders without and with z, by the storage types of a and b.
+typedef enum operand_types { TYPES_F32, TYPES_F32_F16, TYPES_F32_BF16, TYPES_F16, TYPES_BF16, TYPES_COUNT } operand_types;
+typedef const char *shader_table[TYPES_COUNT][2];
+#define SHADERS(name)                                                                                                  \
+    {{name, name "_keep"},                                                                                             \
+     {name "_f32_f16", name "_keep_f32_f16"},                                                                          \
+     {name "_f32_bf16", name "_keep_f32_bf16"},                                                                        \
+     {name "_f16_f16", name "_keep_f16_f16"},                                                                          \
+     {name "_bf16_bf16", name "_keep_bf16_bf16"}}
+static const shader_table register_shaders = SHADERS("linear"), broadcast_shaders = SHADERS("linear_broadcast"),
+                          tile_shaders = SHADERS("linear_tile");
+static const shader_table written_shaders = {{"linear_written", "linear_written_keep"}}; // f32 alone
+
 typedef struct linear_kernel {
-    const char *shaders[2]; // without and with z
+    const shader_table *shaders;
     uint32_t local_size;
     uint32_t tile_rows, tile_columns;
     uint32_t vectors, steps; // linear.comp's constants; steps is 0 for kernels of fixed tiles
@@ -36,11 +49,7 @@ static linear_kernel register_tile(const capabilities *c, const linear_product *
     bool broadcast = c->subgroup_broadcast && !(c->lanes_broadcast && c->address);
     // 512-bit vectors have the mask registers for one masked broadcast at a time.
     uint32_t most_vectors = broadcast ? 4 : c->vector_width >= 16 ? 1 : 2;
-    linear_kernel k = {.shaders = {"linear", "linear_keep"}, .local_size = c->vector_width};
-    if (broadcast) {
-        k.shaders[0] = "linear_broadcast";
-        k.shaders[1] = "linear_broadcast_keep";
-    }
+    linear_kernel k = {.shaders = broadcast ? &broadcast_shaders : &register_shaders, .local_size = c->vector_width};
     k.steps = broadcast ? 2 : 8;
     k.tile_rows = balanced_rows(p->rows, broadcast ? 32 : tallest_tile(p));
     k.vectors = (uint32_t)least(most_vectors, p->columns / c->vector_width);
@@ -50,12 +59,12 @@ static linear_kernel register_tile(const capabilities *c, const linear_product *
 }
 
 // Measured: docs/performance-log.md.
-static linear_kernel choose_kernel(const capabilities *c, const linear_product *p) {
+static linear_kernel choose_kernel(const capabilities *c, const linear_product *p, operand_types types) {
     if (!c->register_tile)
         return (linear_kernel){
-            .shaders = {"linear_tile", "linear_tile_keep"}, .local_size = 128, .tile_rows = 64, .tile_columns = 64};
-    if (c->written_out)
-        return (linear_kernel){.shaders = {"linear_written", "linear_written_keep"},
+            .shaders = &tile_shaders, .local_size = 128, .tile_rows = 64, .tile_columns = 64};
+    if (c->written_out && types == TYPES_F32)
+        return (linear_kernel){.shaders = &written_shaders,
                                .local_size = c->vector_width,
                                .tile_rows = 8,
                                .tile_columns = 4 * c->vector_width};
@@ -98,11 +107,22 @@ static uint32_t rows_of(const graph *g, tensor_id t, const linear_product *p) {
     return tensor_is(t) ? (uint32_t)(shape_elements(shape_of(g, t)) / p->columns) : 1;
 }
 
+// The shape rules let no other pair through: a is f32 or of b's type.
+static operand_types types_of(const graph *g, const linear_product *p) {
+    const storage_type a = tensor_of(g, p->a)->type, b = tensor_of(g, p->b)->type;
+    if (b == STORAGE_F16)
+        return a == STORAGE_F16 ? TYPES_F16 : TYPES_F32_F16;
+    if (b == STORAGE_BF16)
+        return a == STORAGE_BF16 ? TYPES_BF16 : TYPES_F32_BF16;
+    return TYPES_F32;
+}
+
 igvk_status linear_product_lower(lowering *l, const linear_product *p) {
-    const linear_kernel k = choose_kernel(l->capabilities, p);
+    const operand_types types = types_of(l->graph, p);
+    const linear_kernel k = choose_kernel(l->capabilities, p, types);
     const uint32_t gate_rows = rows_of(l->graph, p->gate, p), residual_rows = rows_of(l->graph, p->residual, p);
     dispatch d = {
-        .shader = k.shaders[tensor_is(p->z)],
+        .shader = (*k.shaders)[types][tensor_is(p->z)],
         .local_size = k.local_size,
         .groups = {(uint32_t)divide_up(p->columns, k.tile_columns), (uint32_t)divide_up(p->rows, k.tile_rows), 1},
     };

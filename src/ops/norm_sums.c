@@ -25,8 +25,9 @@ igvk_status lower_chunk_sums(lowering *l, const norm_rows *r, tensor_id *sums) {
     dispatch_constant(&d, (uint32_t)r->heads);
     dispatch_constant(&d, (uint32_t)r->token_stride);
     dispatch_constant(&d, (uint32_t)r->group_stride);
+    dispatch_constant(&d, !tensor_is(r->mean));
     dispatch_bind(&d, r->x, ACCESS_READ);
-    dispatch_bind(&d, r->mean, ACCESS_READ);
+    dispatch_bind(&d, tensor_is(r->mean) ? r->mean : r->rstd, ACCESS_READ);
     dispatch_bind(&d, r->rstd, ACCESS_READ);
     dispatch_bind(&d, r->dy, ACCESS_READ);
     dispatch_bind(&d, *sums, ACCESS_WRITE);

@@ -7,7 +7,7 @@
 
 // Rows of `columns` numbers in `groups` groups. Row r of group k starts at element
 // k * group_stride + r / heads * token_stride + r % heads * columns of x and of dy, and has its statistics at
-// k * rows + r.
+// k * rows + r. Without `mean` it is 0 (RMSNorm).
 typedef struct norm_rows {
     tensor_id x, dy, mean, rstd;
     uint64_t columns, groups, rows;

@@ -17,7 +17,8 @@ graph *graph_new(void); // graph_create with this floor's `add`
 typedef enum activation_kind { ACTIVATION_NONE, ACTIVATION_SILU, ACTIVATION_GELU_TANH } activation_kind;
 
 // ---- linear.c: y = residual + gate * activation(x weight^T + bias) ---------------------------------
-// x [..., K], weight [O, K], bias [O] -> [..., O]. gate [G, O]: row r uses gate row r / (M / G). residual has
+// x [..., K], weight [O, K], bias [O] -> [..., O]. The weight may be f16 or bf16, and x then of its type or f32; sums
+// and the output are f32, and so are gradients. gate [G, O]: row r uses gate row r / (M / G). residual has
 // y's shape, or [R, O] with R dividing M: row r uses residual row r % R.
 typedef struct linear_options {
     tensor_id bias, gate, residual; // NO_TENSOR: none
@@ -33,14 +34,28 @@ tensor_id op_column_sum(graph *g, tensor_id dy);
 // qkv [N, T, 3D] laid out [q | k | v], each of `heads` heads of D / heads <= 128 -> [N, T, D].
 // softmax(q k^T / sqrt(D / heads)) v, online softmax, no score matrix in memory.
 tensor_id op_attention(graph *g, tensor_id qkv, uint32_t heads);
-// ---- qk_norm.c: LayerNorm over each head's dimension of q and k, with affine [D / heads]; v is passed on.
-typedef struct qk_norm_weights {
+// ---- norm.c: norm(x) weight (1 + scale) + shift over the width ------------------------------------------
+// LayerNorm, or RMSNorm (no mean is taken away). x [N, T, D], scale and shift [N, D], weight [D].
+typedef enum norm_kind { NORM_LAYER, NORM_RMS } norm_kind;
+typedef struct norm_options {
+    norm_kind kind;
+    tensor_id scale;         // always there
+    tensor_id shift, weight; // NO_TENSOR: none
+    float epsilon;
+} norm_options;
+tensor_id op_norm_modulate(graph *g, tensor_id x, const norm_options *o);
+// ---- qk_norm.c: a norm over each head's dimension of q and k, with weight and, of LayerNorm, bias [D / heads]; v is
+// passed on. RMSNorm takes no biases (NO_TENSOR).
+typedef struct qk_norm_options {
+    norm_kind kind;
     tensor_id q_weight, q_bias, k_weight, k_bias;
-} qk_norm_weights;
-tensor_id op_qk_norm(graph *g, tensor_id qkv, const qk_norm_weights *w, uint32_t heads, float epsilon);
-
-// ---- layer_norm.c: LN(x) (1 + scale) + shift, no affine. x [N, T, D], shift and scale [N, D] -----------
-tensor_id op_layer_norm_modulate(graph *g, tensor_id x, tensor_id shift, tensor_id scale, float epsilon);
+    uint32_t heads;
+    float epsilon;
+} qk_norm_options;
+tensor_id op_qk_norm(graph *g, tensor_id qkv, const qk_norm_options *o);
+// ---- rotary.c: neighbouring pairs (a, b) of each head of q and of k turn by the token's angles: a cos - b sin,
+// b cos + a sin. qkv [N, T, 3D], cos and sin [T, D / heads], whose neighbours are equal (chapter 4); v is passed on.
+tensor_id op_rotary(graph *g, tensor_id qkv, tensor_id cosines, tensor_id sines, uint32_t heads);
 
 // ---- patch.c: [N, C, H, W] <-> [N, (H/p)(W/p), C p p], patches row by row ------------------------------
 typedef enum patch_order { PATCH_CHANNEL_FIRST /* C,row,column: the embedding's weights */,
@@ -55,11 +70,16 @@ tensor_id op_timestep_features(graph *g, tensor_id t, uint32_t size);
 // samples in order of n.
 tensor_id op_embedding(graph *g, tensor_id labels, tensor_id table);
 
+// ---- convert.c: x in another storage type; x itself where it is of that type ------------------------------
+tensor_id op_convert(graph *g, tensor_id x, storage_type type);
+
 // ---- elementwise.c ---------------------------------------------------------------------------------
 tensor_id op_add(graph *g, tensor_id a, tensor_id b);
 tensor_id op_activation(graph *g, tensor_id x, activation_kind kind);
 // dx = dy * kind'(x)
 tensor_id op_activation_gradient(graph *g, tensor_id x, tensor_id dy, activation_kind kind);
+// x [..., 2 H] -> SiLU(first half) * second half [..., H]
+tensor_id op_swiglu(graph *g, tensor_id x);
 tensor_id op_fill(graph *g, tensor_shape shape, float value);
 // x [N, parts * D] -> `parts` tensors [N, D] (graph_output(g, first, k)); and back.
 tensor_id op_split_columns(graph *g, tensor_id x, uint32_t parts);

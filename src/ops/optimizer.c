@@ -4,8 +4,6 @@
 #include "ops/common.h"
 #include "ops/ops.h"
 
-_Static_assert(PARAMETER_GRANULE == 64, "shaders/adamw_ema.comp reads a segment word for every 64 elements");
-
 #define PARTIALS_SHAPE SHAPE(SQUARES_PARTIALS, 2) // pairs (high, low)
 #define FIRST_PASS_SUMS 65536                     // of which the partials are made: enough invocations for a large GPU
 
@@ -112,7 +110,7 @@ tensor_id op_gradient_norm(graph *g, tensor_id steps, tensor_id partials, tensor
     return graph_node_assign(g, &gradient_norm_operator, NULL, inputs, NORM_INPUTS, assigns, 3);
 }
 
-// ---- adamw_ema: steps, norm [4], segments u32 [E / 64], five states [E], all assigned --------------------------
+// ---- adamw_ema: steps, norm [4], segments u32 [E / PARAMETER_GRANULE], five states [E], all assigned --------------------------
 
 enum { ADAMW_STEPS, ADAMW_NORM, ADAMW_SEGMENTS, ADAMW_STATES };
 #define ADAMW_STATE_COUNT 5
@@ -139,6 +137,7 @@ done:
 
 static igvk_status adamw_ema_lower(lowering *l, const node *n) {
     dispatch d = dispatch_elements(l, "adamw_ema", shape_elements(shape_of(l->graph, n->outputs[0])));
+    dispatch_constant(&d, PARAMETER_GRANULE);
     for (uint32_t i = 0; i < ADAMW_STATES; i++)
         dispatch_bind(&d, n->inputs[i], ACCESS_READ);
     for (uint32_t k = 0; k < ADAMW_STATE_COUNT; k++)

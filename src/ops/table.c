@@ -13,8 +13,9 @@
     X(attention_gradient)                                                                                              \
     X(qk_norm)                                                                                                         \
     X(qk_norm_gradient)                                                                                                \
-    X(layer_norm_modulate)                                                                                             \
-    X(layer_norm_modulate_gradient)                                                                                    \
+    X(rotary)                                                                                                          \
+    X(norm_modulate)                                                                                                   \
+    X(norm_modulate_gradient)                                                                                          \
     X(patchify)                                                                                                        \
     X(unpatchify)                                                                                                      \
     X(timestep_features)                                                                                               \
@@ -23,6 +24,9 @@
     X(add)                                                                                                             \
     X(activation)                                                                                                      \
     X(activation_gradient)                                                                                             \
+    X(swiglu)                                                                                                          \
+    X(swiglu_gradient)                                                                                                 \
+    X(convert)                                                                                                         \
     X(fill)                                                                                                            \
     X(split_columns)                                                                                                   \
     X(join_columns)                                                                                                    \

@@ -114,16 +114,14 @@ done:
     return status;
 }
 
-static igvk_status load_set(trainer *t, const char *path, const char *set, float *values) {
+static igvk_status load_set(trainer *t, const char *path, const char *set) {
     igvk_status status = IGVK_OK;
     weights_file *w = NULL;
     const parameter_layout *l = trainer_layout(t);
     TRY(weights_open(path, set, &w));
     TRY(weights_check(w, l));
-    for (size_t i = 0; i < parameter_count(l); i++) {
-        TRY(weights_read(w, l, i, values));
-        TRY(parameter_memory_write(trainer_store(t), l, set, i, values));
-    }
+    TRY(parameter_memory_fill(trainer_store(t), &(parameter_set){.layout = l, .arena_name = set},
+                              &(parameter_source){.read = weights_read, .user = w}));
 done:
     weights_close(&w);
     return status;
@@ -131,16 +129,12 @@ done:
 
 igvk_status checkpoint_load(trainer *t, const char *path) {
     igvk_status status = IGVK_OK;
-    float *values = parameter_buffer(trainer_layout(t));
-    if (!values)
-        return fail_memory("a parameter", 0);
     size_t count = SAVED_SETS;
 #ifdef IGVK_BREAK_RESUME_FIELD // the second moments left out
     count--;
 #endif
     for (size_t set = 0; set < count; set++)
-        TRY(load_set(t, path, saved_sets[set], values));
+        TRY(load_set(t, path, saved_sets[set]));
 done:
-    free(values);
     return status;
 }

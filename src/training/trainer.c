@@ -62,7 +62,7 @@ static igvk_status compile_validation(const trainer *t, training_losses *losses,
 
 static uint64_t resident_bytes(const trainer *t, uint32_t micro) {
     uint64_t images = model_elements(&t->o.model) * micro * 4;
-    return RESIDENT_SETS * parameter_memory_bytes(t->layout) + (BATCH_RING + 1) * images;
+    return RESIDENT_SETS * parameter_memory_bytes(t->layout, STORAGE_F32) + (BATCH_RING + 1) * images;
 }
 
 static igvk_status refuse_memory(const trainer *t, uint64_t need, uint64_t available) {
@@ -112,7 +112,7 @@ static igvk_status add_memory(trainer *t) {
     const char *sets[RESIDENT_SETS] = {SET_MODEL, SET_EMA, SET_GRADIENT, SET_MOMENT1, SET_MOMENT2};
     uint64_t images = model_elements(&t->o.model) * t->micro * 4;
     for (int i = 0; i < RESIDENT_SETS; i++)
-        TRY(parameter_memory_add(t->store, t->layout, sets[i]));
+        TRY(parameter_memory_add(t->store, t->layout, sets[i], STORAGE_F32));
     TRY(parameter_memory_add_segments(t->store, t->layout));
     TRY(store_add(t->store, "training.steps", (1 + STEP_RING) * STEP_WORDS * 4, STORE_RING));
     TRY(store_add(t->store, "training.metrics", STEP_RING * METRIC_WORDS * 4, STORE_RING));
@@ -207,21 +207,10 @@ uint32_t trainer_micro_batch(const trainer *t) { return t->micro; }
 
 igvk_status trainer_initialise(trainer *t) {
     igvk_status status = IGVK_OK;
-    float *values = NULL;
-    for (size_t i = 0; i < parameter_count(t->layout); i++) {
-        uint64_t bytes = shape_elements(parameter_at(t->layout, i)->shape) * sizeof *values;
-        free(values);
-        values = malloc(bytes);
-        if (!values) {
-            status = fail_memory(parameter_at(t->layout, i)->name, bytes);
-            goto done;
-        }
-        parameter_initialise(t->layout, i, t->o.seed, values);
-        TRY(parameter_memory_write(t->store, t->layout, SET_MODEL, i, values));
-    }
+    TRY(parameter_memory_fill(t->store, &(parameter_set){.layout = t->layout, .arena_name = SET_MODEL},
+                              &(parameter_source){.read = parameter_initialise, .user = &t->o.seed}));
     TRY(parameter_memory_copy(t->store, t->layout, SET_MODEL, SET_EMA));
 done:
-    free(values);
     return status;
 }
 

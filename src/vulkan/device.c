@@ -111,7 +111,10 @@ static igvk_status create_logical(device *d) {
                                      .queueFamilyIndex = d->physical.queue_family,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
+    VkPhysicalDeviceVulkan11Features features11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+                                                   .storageBuffer16BitAccess = device_has(d, OPTIONAL_STORAGE_16BIT)};
     VkPhysicalDeviceVulkan12Features features12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                                   .pNext = &features11,
                                                    .bufferDeviceAddress = address};
     VkPhysicalDeviceFeatures2 features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &features12, .features.shaderInt64 = address};

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "vulkan/parameter_memory.h"
 
+#include "formats/safetensors.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct chunk_name {
     char text[64];
@@ -14,20 +17,60 @@ static chunk_name name_of(const char *arena_name, uint32_t chunk) {
     return n;
 }
 
-static uint64_t chunk_bytes(const parameter_layout *l, uint32_t chunk) { return parameter_chunk_elements(l, chunk) * 4; }
+static uint64_t chunk_bytes(const parameter_layout *l, uint32_t chunk, storage_type type) {
+    return parameter_chunk_elements(l, chunk) * storage_bytes(type);
+}
 
-uint64_t parameter_memory_bytes(const parameter_layout *l) {
+uint64_t parameter_memory_bytes(const parameter_layout *l, storage_type type) {
     uint64_t sum = 0;
     for (uint32_t c = 0; c < parameter_chunk_count(l); c++)
-        sum += chunk_bytes(l, c);
+        sum += chunk_bytes(l, c, type);
     return sum;
 }
 
-igvk_status parameter_memory_add(store *s, const parameter_layout *l, const char *arena_name) {
+igvk_status parameter_memory_add(store *s, const parameter_layout *l, const char *arena_name, storage_type type) {
     igvk_status status = IGVK_OK;
     for (uint32_t c = 0; c < parameter_chunk_count(l); c++)
-        TRY(store_add(s, name_of(arena_name, c).text, chunk_bytes(l, c), STORE_DEVICE));
+        TRY(store_add(s, name_of(arena_name, c).text, chunk_bytes(l, c, type), STORE_DEVICE));
 done:
+    return status;
+}
+
+// In place: the 16-bit numbers end up in the first half of `values`.
+static void narrow(storage_type type, float *values, uint64_t count) {
+    for (uint64_t k = 0; k < count; k++) {
+        const uint16_t bits = type == STORAGE_F16 ? f16_from_f32(values[k]) : bf16_from_f32(values[k]);
+        memcpy((char *)values + k * sizeof bits, &bits, sizeof bits);
+    }
+}
+
+static igvk_status fill_parameter(store *s, const parameter_set *set, size_t i, const parameter_source *source,
+                                  float *piece) {
+    igvk_status status = IGVK_OK;
+    const parameter *p = parameter_at(set->layout, i);
+    const uint64_t elements = shape_elements(p->shape), size = storage_bytes(set->type);
+    for (uint64_t first = 0; first < elements; first += PARAMETER_PIECE) {
+        const uint64_t count = elements - first < PARAMETER_PIECE ? elements - first : PARAMETER_PIECE;
+        TRY(source->read(source->user, set->layout, i, first, count, piece));
+        if (set->type != STORAGE_F32)
+            narrow(set->type, piece, count);
+        TRY(store_write(s, name_of(set->arena_name, p->chunk).text, (p->first + first) * size, piece, count * size));
+    }
+done:
+    return status;
+}
+
+igvk_status parameter_memory_fill(store *s, const parameter_set *set, const parameter_source *source) {
+    igvk_status status = IGVK_OK;
+    float *piece = malloc(PARAMETER_PIECE * sizeof *piece);
+    if (!piece)
+        return fail_memory("a piece of a parameter", PARAMETER_PIECE * sizeof *piece);
+    if (set->type == STORAGE_U32)
+        THROW(IGVK_ERROR_INTERNAL, "parameters '%s' are of whole numbers", set->arena_name);
+    for (size_t i = 0; i < parameter_count(set->layout); i++)
+        TRY(fill_parameter(s, set, i, source, piece));
+done:
+    free(piece);
     return status;
 }
 
@@ -44,7 +87,7 @@ igvk_status parameter_memory_read(store *s, const parameter_layout *l, const cha
 igvk_status parameter_memory_copy(store *s, const parameter_layout *l, const char *from, const char *to) {
     igvk_status status = IGVK_OK;
     for (uint32_t c = 0; c < parameter_chunk_count(l); c++)
-        TRY(store_copy(s, name_of(from, c).text, 0, name_of(to, c).text, 0, chunk_bytes(l, c)));
+        TRY(store_copy(s, name_of(from, c).text, 0, name_of(to, c).text, 0, chunk_bytes(l, c, STORAGE_F32)));
 done:
     return status;
 }
@@ -52,7 +95,7 @@ done:
 igvk_status parameter_memory_zero(store *s, const parameter_layout *l, const char *arena_name) {
     igvk_status status = IGVK_OK;
     for (uint32_t c = 0; c < parameter_chunk_count(l); c++)
-        TRY(store_fill(s, name_of(arena_name, c).text, 0, chunk_bytes(l, c), 0));
+        TRY(store_fill(s, name_of(arena_name, c).text, 0, chunk_bytes(l, c, STORAGE_F32), 0));
 done:
     return status;
 }

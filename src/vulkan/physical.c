@@ -28,6 +28,7 @@ typedef struct device_answers {
     VkPhysicalDeviceVulkan12Properties vulkan12;
     VkPhysicalDeviceSubgroupSizeControlPropertiesEXT subgroups;
     VkPhysicalDeviceFeatures2 features;
+    VkPhysicalDeviceVulkan11Features features11;
     VkPhysicalDeviceVulkan12Features features12;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices;
     uint32_t timestamp_bits;
@@ -66,11 +67,13 @@ static void read_answers(VkPhysicalDevice handle, device_answers *a) {
         (VkPhysicalDeviceProperties2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &a->vulkan12};
     vkGetPhysicalDeviceProperties2(handle, &a->properties);
 
-    a->features12 = (VkPhysicalDeviceVulkan12Features){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+    a->features11 = (VkPhysicalDeviceVulkan11Features){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
+    a->features12 = (VkPhysicalDeviceVulkan12Features){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                                       .pNext = &a->features11};
     a->matrices = (VkPhysicalDeviceCooperativeMatrixFeaturesKHR){
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
     if (has_extension(a, "VK_KHR_cooperative_matrix"))
-        a->features12.pNext = &a->matrices;
+        a->features11.pNext = &a->matrices;
     a->features =
         (VkPhysicalDeviceFeatures2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &a->features12};
     vkGetPhysicalDeviceFeatures2(handle, &a->features);
@@ -168,6 +171,7 @@ static void find_paths(physical_device *p, const device_answers *a, const device
                cpu && (a->vulkan11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
                    (a->vulkan11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT));
     path_found(paths, OPTIONAL_WRITTEN_OUT, a->vulkan12.driverID == VK_DRIVER_ID_GOOGLE_SWIFTSHADER);
+    path_found(paths, OPTIONAL_STORAGE_16BIT, a->features11.storageBuffer16BitAccess);
     path_found(paths, OPTIONAL_UNIFIED, is_unified(p, type));
     path_found(paths, OPTIONAL_TIMESTAMPS, a->timestamp_bits > 0);
     path_found(paths, OPTIONAL_MEMORY_BUDGET, has_extension(a, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) && !cpu);
@@ -193,6 +197,7 @@ static void fill_capabilities(physical_device *p, const device_options *o) {
         .max_shared_bytes = p->limits.maxComputeSharedMemorySize,
         .max_binding = limited(address ? UINT64_MAX : f->max_storage_range, o->max_binding),
         .max_allocation = limited(f->max_allocation, o->max_allocation),
+        .storage_16bit = f->paths[OPTIONAL_STORAGE_16BIT].enabled,
         .register_tile = f->paths[OPTIONAL_REGISTER_TILE].enabled,
         .lanes_broadcast = f->paths[OPTIONAL_LANES_BROADCAST].enabled,
         .subgroup_broadcast = f->paths[OPTIONAL_SUBGROUP_BROADCAST].enabled,

@@ -56,6 +56,21 @@ static void test_bfloat(void **state) {
     assert_true(f32_from_bf16(0xc000) == -2);
     assert_true(isinf(f32_from_bf16(0x7f80)));
     assert_true(f32_from_bf16(0x0001) == 0x1p-133f);
+    for (uint32_t bits = 0; bits < 0x7f80; bits++) {
+        assert_int_equal(bf16_from_f32(f32_from_bf16((uint16_t)bits)), bits);
+        if (bits == 0x7f7f)
+            continue; // beyond the middle lies infinity
+        double middle = ((double)f32_from_bf16((uint16_t)bits) + (double)f32_from_bf16((uint16_t)(bits + 1))) / 2; // exact
+        uint16_t even = (uint16_t)(bits + (bits & 1));
+        assert_int_equal(bf16_from_f32((float)middle), even);
+        assert_int_equal(bf16_from_f32(-(float)middle), even | 0x8000);
+        assert_int_equal(bf16_from_f32(nextafterf((float)middle, 0)), bits);
+        assert_int_equal(bf16_from_f32(nextafterf((float)middle, INFINITY)), bits + 1);
+    }
+    assert_int_equal(bf16_from_f32(3.4e38f), 0x7f80);
+    assert_int_equal(bf16_from_f32(-INFINITY), 0xff80);
+    uint16_t nan = bf16_from_f32(NAN);
+    assert_true((nan & 0x7f80) == 0x7f80 && nan & 0x7f);
 }
 
 int main(void) {

@@ -4,6 +4,7 @@
 #include "core/philox.h"
 #include "graph/compile.h"
 #include "models/model.h"
+#include "models/weights.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -77,7 +78,8 @@ static moments moments_of(const parameter_layout *l, const char *name) {
             continue;
         uint64_t n = shape_elements(parameter_at(l, i)->shape);
         float *v = malloc(n * sizeof *v);
-        parameter_initialise(l, i, 7, v);
+        uint64_t seed = 7;
+        assert_int_equal(parameter_initialise(&seed, l, i, 0, n, v), IGVK_OK);
         for (uint64_t k = 0; k < n; k++) {
             m.mean += v[k] / (double)n;
             m.deviation += (double)v[k] * v[k] / (double)n;
@@ -114,7 +116,8 @@ static void initial_values_are_official(void **state) {
 static void position_table_counts_columns_first(void **state) {
     (void)state;
     float table[2 * 3 * 8];
-    position_table(2, 3, 8, table);
+    position_table(3, 8, 0, 20, table);
+    position_table(3, 8, 20, 2 * 3 * 8 - 20, table + 20); // in pieces: the same
     const float *row1column2 = table + (1 * 3 + 2) * 8;
     assert_true(row1column2[0] == (float)sin(2.0) && row1column2[2] == (float)cos(2.0)); // the column's half
     assert_true(row1column2[4] == (float)sin(1.0) && row1column2[7] == (float)cos(0.01));
@@ -152,6 +155,65 @@ static void hostile_configurations_are_refused(void **state) {
         assert_int_equal(model_config_from_json("test", bad[i], &c), IGVK_ERROR_INVALID);
     assert_int_equal(model_config_preset("SiT-B/3", &c), IGVK_ERROR_INVALID);
     assert_non_null(strstr(igvk_error_text(), "SiT-B/2"));
+}
+
+#define OLD_KEYS                                                                                                       \
+    "\"kind\":\"sit\",\"height\":16,\"width\":16,\"channels\":1,\"patch\":4,\"hidden\":192,\"depth\":4,\"heads\":6,"              \
+    "\"head_after\":1"
+
+// The text of the first checkpoints (of assets/demo.safetensors) has no version.
+static void configurations_without_version_are_read(void **state) {
+    (void)state;
+    model_config full, short_form;
+    assert_int_equal(model_config_from_json("test",
+                                            "{" OLD_KEYS ",\"classes\":26,\"null_class\":true,\"qk_norm\":false,"
+                                            "\"mlp_ratio\":4.0,\"path\":\"linear\"}",
+                                            &full),
+                     IGVK_OK);
+    assert_int_equal(full.hidden, 192);
+    assert_int_equal(full.classes, 26);
+    assert_true(full.null_class && full.mlp_ratio == 4);
+    char *text = model_config_to_json(&full);
+    assert_non_null(strstr(text, "\"version\":1"));
+    free(text);
+    // Fields that came later may be missing.
+    assert_int_equal(model_config_from_json("test", "{" OLD_KEYS "}", &short_form), IGVK_OK);
+    assert_int_equal(short_form.classes, 0);
+    assert_true(!short_form.null_class && !short_form.qk_norm && short_form.mlp_ratio == 4 && short_form.path == PATH_LINEAR);
+}
+
+static void refused_configurations_name_the_key(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{" OLD_KEYS ",\"rope\":true}", "unknown key 'rope'"},
+        {"{" OLD_KEYS ",\"version\":2}", "version 2, this igvk reads up to 1"},
+        {"{" OLD_KEYS ",\"version\":\"1\"}", "'version' must be"},
+        {"{\"kind\":\"sit\",\"height\":8}", "'width' is missing"},
+        {"{\"height\":8}", "'kind' is missing"},
+        {"{\"kind\":\"unet\"}", "unknown kind of model 'unet'"},
+        {"{" OLD_KEYS ",\"qk_norm\":1}", "'qk_norm' must be true or false"},
+        {"{" OLD_KEYS ",\"classes\":-1}", "'classes' must be a whole number from 0 to 1048576"},
+        {"{" OLD_KEYS ",\"mlp_ratio\":true}", "'mlp_ratio' must be between 0.01 and 64"},
+        {"{" OLD_KEYS ",\"path\":\"square\"}", "'path' must be linear or cosine"},
+        {"{" OLD_KEYS ",\"path\":1}", "'path' must be linear or cosine"},
+    };
+    model_config c;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(model_config_from_json("test", cases[i][0], &c), IGVK_ERROR_INVALID);
+        if (!strstr(igvk_error_text(), cases[i][1]))
+            fail_msg("\"%s\" does not tell of \"%s\"", igvk_error_text(), cases[i][1]);
+    }
+}
+
+// The shipped model's file.
+static void the_demo_model_is_read(void **state) {
+    (void)state;
+    weights_file *w = NULL;
+    assert_int_equal(weights_open(IGVK_SOURCE_DIR "/assets/demo.safetensors", "ema", &w), IGVK_OK);
+    parameter_layout *l = layout_of(weights_config(w));
+    assert_int_equal(weights_check(w, l), IGVK_OK);
+    parameter_layout_destroy(&l);
+    weights_close(&w);
 }
 
 // ---- memory plans of real sizes --------------------------------------------------------------------
@@ -251,7 +313,9 @@ int main(void) {
         cmocka_unit_test(xl_has_the_published_count),     cmocka_unit_test(names_are_official),
         cmocka_unit_test(unconditional_has_no_label_table), cmocka_unit_test(initial_values_are_official),
         cmocka_unit_test(position_table_counts_columns_first), cmocka_unit_test(configuration_survives_json),
-        cmocka_unit_test(hostile_configurations_are_refused), cmocka_unit_test(plans_of_real_sizes),
+        cmocka_unit_test(hostile_configurations_are_refused), cmocka_unit_test(configurations_without_version_are_read),
+        cmocka_unit_test(refused_configurations_name_the_key), cmocka_unit_test(the_demo_model_is_read),
+        cmocka_unit_test(plans_of_real_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -488,6 +488,10 @@ bool op_row_passes(device *d, const op_row *row) {
     sets[3].vector_width = 32;
     op_run r = {.row = row};
     uint64_t seen[2 * SETS];
+    if (row->in_16_bits && !device_capabilities(d)->storage_16bit) {
+        printf("left out: %s (%s): the device has no storage of 16 bits\n", row->op, row->label);
+        return true;
+    }
     size_t seen_count = 0;
     bool good = true;
     make_inputs(&r);

@@ -85,6 +85,7 @@ struct op_row {
     // Largest error over the output's largest magnitude; u32 outputs must be equal. gradient_tolerance likewise,
     // 0: `tolerance`.
     double tolerance, gradient_tolerance;
+    bool in_16_bits;       // left out where the device has no storage of 16 bits
     bool only_own_kernels; // not those that drivers unlike this one would take
     // Whatever build and reference want to know.
     uint32_t n[8];

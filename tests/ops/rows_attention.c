@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Rows of attention.c and qk_norm.c.
+// Rows of attention.c, qk_norm.c and rotary.c.
 #include "ops/op_test.h"
 
 #include <math.h>
@@ -48,16 +48,21 @@ static void refer_attention(const op_row *row, const op_value *in, op_value *out
     free(weights);
 }
 
-// ---- qk-norm: n[0] heads, n[1] in place, x[0] epsilon ---------------------------------------------------------------------
+// ---- qk-norm: n[0] heads, n[1] in place, n[2] RMSNorm (no biases), x[0] epsilon ---------------------------------------------------------------------
 
 static void build_qk_norm(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
-    const qk_norm_weights w = {in[1], in[2], in[3], in[4]};
-    out[0] = op_qk_norm(g, row->n[1] ? op_copy(g, in[0]) : in[0], &w, row->n[0], (float)row->x[0]);
+    qk_norm_options o = {.q_weight = in[1], .k_weight = in[2], .heads = row->n[0], .epsilon = (float)row->x[0]};
+    o.kind = row->n[2] ? NORM_RMS : NORM_LAYER;
+    if (o.kind == NORM_LAYER) {
+        o.q_bias = in[3];
+        o.k_bias = in[4];
+    }
+    out[0] = op_qk_norm(g, row->n[1] ? op_copy(g, in[0]) : in[0], &o);
 }
 
-static void normalise(const double *x, uint64_t count, double epsilon, double *y) {
+static void normalise(const double *x, uint64_t count, bool rms, double epsilon, double *y) {
     double mean = 0, variance = 0;
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; !rms && i < count; i++)
         mean += x[i] / (double)count;
     for (uint64_t i = 0; i < count; i++)
         variance += (x[i] - mean) * (x[i] - mean) / (double)count;
@@ -71,9 +76,44 @@ static void refer_qk_norm(const op_row *row, const op_value *in, op_value *out) 
         const uint64_t part = first / width % 3; // q, k, v
         double *y = out[0].v + first;
         if (part < 2)
-            normalise(in[0].v + first, dimension, (double)(float)row->x[0], y);
+            normalise(in[0].v + first, dimension, row->n[2], (double)(float)row->x[0], y);
         for (uint64_t d = 0; d < dimension; d++)
-            y[d] = part < 2 ? y[d] * in[1 + 2 * part].v[d] + in[2 + 2 * part].v[d] : in[0].v[first + d];
+            y[d] = part < 2 ? y[d] * in[1 + part].v[d] + (row->n[2] ? 0 : in[3 + part].v[d]) : in[0].v[first + d];
+    }
+}
+
+// ---- rotary: n[0] heads, n[1] in place ----------------------------------------------------------------------
+
+static void build_rotary(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    out[0] = op_rotary(g, row->n[1] ? op_copy(g, in[0]) : in[0], in[1], in[2], row->n[0]);
+}
+
+// Tables as models have them: one angle for both of a pair.
+static void fill_angles(const op_row *row, uint64_t count, float *f32, bool sine) {
+    const uint64_t dimension = row->inputs[1].shape.dim[1];
+    for (uint64_t i = 0; i < count; i++) {
+        const double angle = (double)(i / dimension) * (0.1 + (double)(i % dimension / 2));
+        f32[i] = (float)(sine ? sin(angle) : cos(angle));
+    }
+}
+static void fill_cosines(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    (void)u32;
+    fill_angles(row, count, f32, false);
+}
+static void fill_sines(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    (void)u32;
+    fill_angles(row, count, f32, true);
+}
+
+static void refer_rotary(const op_row *row, const op_value *in, op_value *out) {
+    const uint64_t tokens = in[0].shape.dim[1], width = in[0].shape.dim[2] / 3, dimension = width / row->n[0];
+    for (uint64_t i = 0; i < in[0].count; i += 2) {
+        const uint64_t column = i % (3 * width), angle = i / (3 * width) % tokens * dimension + column % dimension;
+        const bool turns = column < 2 * width;
+        const double a = in[0].v[i], b = in[0].v[i + 1];
+        const double c = turns ? in[1].v[angle] : 1, s = turns ? in[2].v[angle] : 0;
+        out[0].v[i] = a * c - b * s;
+        out[0].v[i + 1] = b * c + a * s;
     }
 }
 
@@ -96,10 +136,23 @@ static void refer_qk_norm(const op_row *row, const op_value *in, op_value *out) 
 #define QK_NORM_ROW(name, images, tokens, heads, dimension)                                                            \
     {.op = "qk_norm", .label = name,                                                                                   \
      .inputs = {OP_GRADIENT("qkv", images, tokens, 3 * (heads) * (dimension)), OP_GRADIENT("q_weight", dimension),     \
-                OP_GRADIENT("q_bias", dimension), OP_GRADIENT("k_weight", dimension),                                  \
+                OP_GRADIENT("k_weight", dimension), OP_GRADIENT("q_bias", dimension),                                  \
                 OP_GRADIENT("k_bias", dimension)},                                                                     \
      .outputs = 1, .build = build_qk_norm, .reference = refer_qk_norm, .tolerance = 2e-6, .gradient_tolerance = 2e-5,  \
      .n = {heads}, .x = {1e-5}}
+
+#define RMS_ROW(name, images, tokens, heads, dimension)                                                                \
+    {.op = "qk_norm", .label = name,                                                                                   \
+     .inputs = {OP_GRADIENT("qkv", images, tokens, 3 * (heads) * (dimension)), OP_GRADIENT("q_weight", dimension),     \
+                OP_GRADIENT("k_weight", dimension)},                                                                   \
+     .outputs = 1, .build = build_qk_norm, .reference = refer_qk_norm, .tolerance = 2e-6, .gradient_tolerance = 2e-5,  \
+     .n = {heads, 0, 1}, .x = {1e-6}}
+#define ROTARY_ROW(name, in_place, images, tokens, heads, dimension)                                                   \
+    {.op = "rotary", .label = name,                                                                                    \
+     .inputs = {OP_GRADIENT("qkv", images, tokens, 3 * (heads) * (dimension)),                                         \
+                OP_FILLED("cosines", fill_cosines, tokens, dimension), OP_FILLED("sines", fill_sines, tokens, dimension)},\
+     .outputs = 1, .build = build_rotary, .reference = refer_rotary, .tolerance = 3e-7, .gradient_tolerance = 1e-6,    \
+     .n = {heads, in_place}}
 
 static const op_row attention_rows[] = {
     ATTENTION_ROW("1 token, 1 head of 1", 1, 1, 1, 1),
@@ -118,7 +171,12 @@ static const op_row attention_rows[] = {
     QK_NORM_ROW("127 tokens, 2 heads of 64", 1, 127, 2, 64),
     QK_NORM_ROW("9 tokens, head of 128", 1, 9, 1, 128),
     {.op = "qk_norm", .label = "17 tokens, 2 heads of 72, in place",
-     .inputs = {OP_INPUT("qkv", 1, 17, 3 * 144), OP_INPUT("q_weight", 72), OP_INPUT("q_bias", 72),
-                OP_INPUT("k_weight", 72), OP_INPUT("k_bias", 72)},
+     .inputs = {OP_INPUT("qkv", 1, 17, 3 * 144), OP_INPUT("q_weight", 72), OP_INPUT("k_weight", 72),
+                OP_INPUT("q_bias", 72), OP_INPUT("k_bias", 72)},
      .outputs = 1, .build = build_qk_norm, .reference = refer_qk_norm, .tolerance = 2e-6, .n = {2, 1}, .x = {1e-5}},
+    RMS_ROW("RMSNorm, 2 images of 13 tokens, 3 heads of 12", 2, 13, 3, 12),
+    RMS_ROW("RMSNorm, 31 tokens, 2 heads of 72", 1, 31, 2, 72),
+    ROTARY_ROW("1 token, 1 head of 2", 0, 1, 1, 1, 2),
+    ROTARY_ROW("2 images of 13 tokens, 3 heads of 12", 0, 2, 13, 3, 12),
+    ROTARY_ROW("3 images of 33 tokens, 2 heads of 72, in place", 1, 3, 33, 2, 72),
 };

@@ -230,6 +230,24 @@ static void refer_embedding_accumulate(const op_row *row, const op_value *in, op
      .outputs = 1, .build = build_unpatchify, .reference = refer_unpatchify, .tolerance = 1e-9,                        \
      .gradient_tolerance = 1e-6, .n = {p, order, channels, height, width}}
 
+static void build_swiglu(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    (void)row;
+    out[0] = op_swiglu(g, in[0]);
+}
+
+static void refer_swiglu(const op_row *row, const op_value *in, op_value *out) {
+    (void)row;
+    const uint64_t half = in[0].shape.dim[in[0].shape.rank - 1] / 2;
+    for (uint64_t i = 0; i < out[0].count; i++) {
+        const double *pair = in[0].v + i / half * 2 * half + i % half;
+        out[0].v[i] = pair[0] / (1 + exp(-pair[0])) * pair[half];
+    }
+}
+
+#define SWIGLU_ROW(...)                                                                                                \
+    {.op = "swiglu", .label = #__VA_ARGS__, .inputs = {OP_RANGE("x", -6, 6, __VA_ARGS__)}, .outputs = 1,               \
+     .build = build_swiglu, .reference = refer_swiglu, .tolerance = 1e-6}
+
 static const op_row elementwise_rows[] = {
     {.op = "add", .label = "1", .inputs = {OP_GRADIENT("a", 1), OP_GRADIENT("b", 1)},
      .outputs = 1, .build = build_add, .reference = refer_add, .tolerance = 1e-7, .gradient_tolerance = 1e-6},
@@ -302,4 +320,9 @@ static const op_row elementwise_rows[] = {
      .inputs = {OP_INTEGERS("labels", 0, 12, 9), OP_INPUT("x", 9, 70), OP_INPUT("table", 11, 70),
                 OP_STATE("gradient", 11, 70)},
      .build = build_embedding_accumulate, .reference = refer_embedding_accumulate, .tolerance = 5e-7},
+    {.op = "swiglu", .label = "gradients", .inputs = {OP_GRADIENT("x", 3, 13, 26)}, .outputs = 1, .build = build_swiglu,
+     .reference = refer_swiglu, .tolerance = 1e-6, .gradient_tolerance = 1e-5},
+    SWIGLU_ROW(1, 2),
+    SWIGLU_ROW(127, 254),
+    SWIGLU_ROW(2, 65, 96),
 };

@@ -15,7 +15,8 @@ static double linear_activation(uint32_t kind, double x) {
     return x;
 }
 
-// Inputs: x, weight, then those of bias, gate and residual that n[1] names. n[0]: the activation.
+// Inputs: x, weight, then those of bias, gate and residual that n[1] names. n[0]: the activation. n[2], n[3]: the
+// storage types of x and the weight.
 static void build_linear(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
     linear_options o = {.activation = (activation_kind)row->n[0]};
     uint32_t next = 2;
@@ -25,7 +26,8 @@ static void build_linear(graph *g, const op_row *row, const tensor_id *in, tenso
         o.gate = in[next++];
     if (row->n[1] & (USES_RESIDUAL | REPEATED))
         o.residual = in[next++];
-    out[0] = op_linear(g, in[0], in[1], &o);
+    const tensor_id x = op_convert(g, in[0], (storage_type)row->n[2]);
+    out[0] = op_linear(g, x, op_convert(g, in[1], (storage_type)row->n[3]), &o);
 }
 
 static void refer_linear(const op_row *row, const op_value *in, op_value *out) {
@@ -101,11 +103,25 @@ static void refer_column_sum(const op_row *row, const op_value *in, op_value *ou
     }
 }
 
+// Exact in every storage type.
+static void fill_eighths(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    (void)row, (void)u32;
+    for (uint64_t i = 0; i < count; i++)
+        f32[i] = (float)(((uint32_t)i * 2654435761u >> 16) % 17) / 8 - 1;
+}
+
 #define LINEAR(text, kind, uses, ...)                                                                                  \
     {.op = "linear", .label = text, .inputs = {__VA_ARGS__}, .outputs = 1, .build = build_linear,                      \
      .reference = refer_linear, .tolerance = 1e-6, .gradient_tolerance = 2e-6, .n = {kind, uses}}
 #define PLAIN(rows, inner, columns)                                                                                    \
     LINEAR(#rows " x " #inner " x " #columns, 0, 0, OP_GRADIENT("x", rows, inner), OP_GRADIENT("weight", columns, inner))
+#define STORED_EIGHTHS(name_, ...)                                                                                      \
+    {.name = name_, .shape = SHAPE(__VA_ARGS__), .gradient = true, .fill = fill_eighths}
+#define STORED(x_type, weight_type, rows, inner, columns)                                                              \
+    {.op = "linear", .label = "x " #x_type ", weight " #weight_type ", " #rows " x " #inner " x " #columns,            \
+     .inputs = {STORED_EIGHTHS("x", rows, inner), STORED_EIGHTHS("weight", columns, inner), OP_GRADIENT("bias", columns)}, \
+     .outputs = 1, .build = build_linear, .reference = refer_linear, .tolerance = 1e-6, .gradient_tolerance = 2e-6,    \
+     .in_16_bits = true, .n = {ACTIVATION_SILU, USES_BIAS, STORAGE_##x_type, STORAGE_##weight_type}}
 #define GRADIENTS(rows, inner, columns)                                                                                \
     {.op = "linear_input_gradient", .label = #rows " x " #columns " x " #inner,                                        \
      .inputs = {OP_INPUT("dy", rows, columns), OP_INPUT("weight", columns, inner)}, .outputs = 1,                      \
@@ -140,6 +156,12 @@ static const op_row linear_rows[] = {
            OP_GRADIENT("gate", 2, 18)),
     LINEAR("bias, a residual repeated for each image", 0, USES_BIAS | REPEATED, OP_GRADIENT("x", 5, 14, 12),
            OP_GRADIENT("weight", 24, 12), OP_GRADIENT("bias", 24), OP_INPUT("table", 14, 24)),
+    STORED(F32, F16, 1, 1, 1),
+    STORED(F32, F16, 65, 33, 127),
+    STORED(F16, F16, 65, 33, 127),
+    STORED(F32, BF16, 65, 33, 127),
+    STORED(BF16, BF16, 65, 33, 127),
+    STORED(F16, F16, 13, 24, 7),
     GRADIENTS(1, 1, 1),
     GRADIENTS(13, 9, 20),
     GRADIENTS(65, 33, 127),

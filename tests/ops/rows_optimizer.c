@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Rows of optimizer.c.
+#include "graph/parameters.h"
 #include "ops/op_test.h"
 
 #include "step_block.h"
@@ -74,7 +75,7 @@ static void refer_adamw(const op_row *row, const op_value *in, op_value *out) {
         out[1].v[i] = 0; // the gradient
         if (in[IN_NORM].v[2] == 0)
             continue;
-        if ((uint32_t)in[IN_SEGMENTS].v[i / 64] & 1) {
+        if ((uint32_t)in[IN_SEGMENTS].v[i / PARAMETER_GRANULE] & 1) {
             const double g = in[IN_GRADIENT].v[i] * in[IN_NORM].v[1];
             const double m = op_step_f32(in, STEP_BETA1) * in[IN_MOMENT1].v[i] + op_step_f32(in, STEP_RATE1) * g;
             const double v = op_step_f32(in, STEP_BETA2) * in[IN_MOMENT2].v[i] + op_step_f32(in, STEP_RATE2) * g * g;
@@ -119,9 +120,9 @@ static void refer_advance(const op_row *row, const op_value *in, op_value *out) 
 #define ADAMW_ROW(text, granules, held)                                                                                \
     {.op = "adamw_ema", .label = text,                                                                                 \
      .inputs = {OP_STEPS, OP_FILLED("norm", fill_norm, 4), OP_INTEGERS("segments", 0, 3, granules),                    \
-                OP_STATE("parameter", 64 * (granules)), OP_STATE("gradient", 64 * (granules)),                         \
-                OP_STATE_RANGE("moment1", -0.01, 0.01, 64 * (granules)),                                               \
-                OP_STATE_RANGE("moment2", 0, 0.01, 64 * (granules)), OP_STATE("ema", 64 * (granules))},                \
+                OP_STATE("parameter", PARAMETER_GRANULE * (granules)), OP_STATE("gradient", PARAMETER_GRANULE * (granules)),                         \
+                OP_STATE_RANGE("moment1", -0.01, 0.01, PARAMETER_GRANULE * (granules)),                                               \
+                OP_STATE_RANGE("moment2", 0, 0.01, PARAMETER_GRANULE * (granules)), OP_STATE("ema", PARAMETER_GRANULE * (granules))},                \
      .build = build_adamw, .reference = refer_adamw, .tolerance = 2e-7, .n = {held}}
 
 static const op_row optimizer_rows[] = {

@@ -47,7 +47,7 @@ static int tear_down(void **state) {
 static store *make_store(void) {
     store *s = NULL;
     assert_int_equal(store_create(test.device, &s), IGVK_OK);
-    assert_int_equal(parameter_memory_add(s, test.layout, "ema"), IGVK_OK);
+    assert_int_equal(parameter_memory_add(s, test.layout, "ema", STORAGE_F32), IGVK_OK);
     for (size_t i = 0; i < parameter_count(test.layout); i++) {
         uint64_t n = shape_elements(parameter_at(test.layout, i)->shape);
         float *v = malloc(n * sizeof *v);

@@ -31,6 +31,7 @@ static void test_facts(void **state) {
     assert_int_equal(c->vector_width, f->subgroup_size);
     assert_int_equal(c->address, path_named(f, "address")->enabled);
     assert_int_equal(c->register_tile, path_named(f, "register-tile")->enabled);
+    assert_int_equal(c->storage_16bit, path_named(f, "storage-16bit")->enabled);
     assert_int_equal(c->lanes_broadcast, path_named(f, "lanes-broadcast")->enabled);
     if (c->address)
         assert_true(c->max_binding == UINT64_MAX);
