@@ -52,6 +52,21 @@ const igvk_option_list *igvk_export_option_list(void);
 void igvk_export_options_default(igvk_export_options *o);
 igvk_status igvk_export(const igvk_export_options *o, const igvk_events *events);
 
+// ---- import: weights of the official training scripts as a file of igvk --------------------------------
+
+typedef struct igvk_import_options {
+    char from[IGVK_TEXT], out[IGVK_TEXT];
+    uint32_t weights; // 0 ema (model where there is none), 1 model
+    // What the file does not tell; empty, 0: found in it.
+    char kind[IGVK_TEXT], classes[IGVK_TEXT];
+    uint64_t heads, head_after, height, width;
+    uint32_t path; // 0 stored, 1 linear, 2 cosine
+} igvk_import_options;
+const igvk_option_list *igvk_import_option_list(void);
+void igvk_import_options_default(igvk_import_options *o);
+// Streams: memory for the file's list of tensors and a few MiB.
+igvk_status igvk_import(const igvk_import_options *o, const igvk_events *events);
+
 // ---- inspect: what a file of weights holds ------------------------------------------------------------
 
 typedef struct igvk_inspect_row {

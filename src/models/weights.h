@@ -1,24 +1,34 @@
 // SPDX-License-Identifier: MIT
-// Weights on disk: safetensors with official names. Checkpoints of a run hold several sets, "ema/NAME",
-// "model/NAME", "moment1/NAME", "moment2/NAME"; exported files the plain names. The model's configuration
-// is the metadata "igvk.model" (model_config_to_json).
+// Weights on disk, under official names. safetensors: checkpoints of a run hold several sets, "ema/NAME",
+// "model/NAME", "moment1/NAME", "moment2/NAME", exported files the plain names; the model's configuration is the
+// metadata "igvk.model" (model_config_to_json). Files of torch.save (formats/torch_file.h): {"ema": ..., "model": ...}
+// or a plain state dict. A file without a configuration is recognised by its tensors (models/recognise.h); the
+// prefixes "module." and "_orig_mod." that training scripts leave are stripped.
 #ifndef IGVK_MODELS_WEIGHTS_H
 #define IGVK_MODELS_WEIGHTS_H
 
-#include "formats/safetensors.h"
-#include "models/model.h"
+#include "models/recognise.h"
 
 typedef struct weights_file weights_file;
-// `set`: "ema", "model", ...; a file of plain names has one set, which is taken whatever is asked.
+// `set`: "ema", "model", ...; a file of plain names has one set, which is taken whatever is asked, and one of
+// torch.save that has no "ema" gives its "model".
 igvk_status weights_open(const char *path, const char *set, weights_file **out);
-void weights_close(weights_file **w);
+// With what the user says of a model that carries no configuration.
+igvk_status weights_open_as(const char *path, const char *set, const model_hints *given, weights_file **out);
+void weights_close(weights_file **w); // takes null
 const model_config *weights_config(const weights_file *w);
 const char *weights_metadata(const weights_file *w, const char *key); // null where absent
+// What was assumed of a model without a configuration, one line; "" where nothing was.
+const char *weights_notes(const weights_file *w);
 // Every parameter of the layout is there with its shape and a float type, and no other of the set; the line
-// names up to three that are wrong, with both shapes.
+// names up to three that are wrong or too many, with both shapes.
 igvk_status weights_check(const weights_file *w, const parameter_layout *l);
 // Elements of parameter i as f32, whatever float type the file has: the `read` of a parameter_source whose user is the
 // weights_file.
 igvk_status weights_read(void *weights, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out);
+// As they are stored, and in which type. Needs weights_check.
+element_type weights_type(const weights_file *w, const parameter_layout *l, size_t i);
+igvk_status weights_read_stored(weights_file *w, const parameter_layout *l, size_t i, uint64_t first, uint64_t count,
+                                void *out);
 
 #endif

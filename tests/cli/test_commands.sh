@@ -94,12 +94,16 @@ expect 2 'igvk: *nowhere*' train --data nowhere --out x --model SiT-S/2
 expect 2 'igvk: *nowhere*' sample --model nowhere --out x
 expect 2 'igvk: *nowhere*' export --model nowhere --out x
 expect 2 'igvk: *nowhere*' inspect nowhere
+expect 2 'igvk: name the file to import*' import --out x
+expect 2 'igvk: --out: name*' import x
+expect 2 'igvk: *nowhere*' import nowhere --out x
+expect 2 'igvk: --kind "x": no kind*' import nowhere --out x --kind x
 expect 2 'igvk: *nowhere*' inspect nowhere.pt
 expect 2 'igvk: inspect: which file*' inspect
 expect 2 'igvk: *nowhere*' parity nowhere
 
 # ---- what it prints of itself
-for command in info 'data glyphs' 'data images' 'data show' train sample export inspect parity bench completion help; do
+for command in info 'data glyphs' 'data images' 'data show' train sample export import inspect parity bench completion help; do
     # shellcheck disable=SC2086 # two words
     shows "*Usage: igvk $command*Example*  igvk *" $command --help
     [[ $(awk 'length > 110' out) ]] && miss "help $command" 'has lines of more than 110 columns'

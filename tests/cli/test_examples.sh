@@ -24,7 +24,7 @@ fail() {
 }
 
 count=0
-for command in info 'data glyphs' 'data show' train sample 'data images' export inspect parity bench completion help; do
+for command in info 'data glyphs' 'data show' train sample 'data images' export import inspect parity bench completion help; do
     # shellcheck disable=SC2086 # two words
     while IFS= read -r example; do
         example=${example/--time 5m/--steps 3}

@@ -21,6 +21,7 @@ static const tabled tables[] = {
     {"data glyphs", igvk_glyph_option_list}, {"data images", igvk_image_option_list},
     {"data show", igvk_show_option_list},    {"export", igvk_export_option_list},
     {"parity", igvk_parity_option_list},     {"bench", igvk_bench_option_list},
+    {"import", igvk_import_option_list},
 };
 #define TABLE_COUNT (sizeof tables / sizeof *tables)
 

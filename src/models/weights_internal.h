@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// An open file of weights, whatever its format: shared by weights.c and weights_open.c.
+#ifndef IGVK_MODELS_WEIGHTS_INTERNAL_H
+#define IGVK_MODELS_WEIGHTS_INTERNAL_H
+
+#include "models/weights.h"
+
+struct weights_file {
+    safetensors_file *stored; // one of the two
+    torch_file *torch;
+    char *path;
+    weight_list list; // of the set asked for; texts are the file's
+    size_t capacity;
+    model_config config;
+    char step[24]; // metadata "igvk.step" of a file of torch.save, "" where it tells none
+    char notes[512];
+};
+
+#endif
