@@ -42,11 +42,11 @@ const igvk_option_list *igvk_show_option_list(void);
 void igvk_show_options_default(igvk_show_options *o);
 igvk_status igvk_data_show(const igvk_show_options *o, const igvk_events *events);
 
-// ---- export: the EMA weights of a checkpoint alone, f32 or f16 -----------------------------------------
+// ---- export: the EMA weights of a checkpoint alone, f32 or f16; or EMA and model for PyTorch ---------------
 
 typedef struct igvk_export_options {
     char model[IGVK_TEXT], out[IGVK_TEXT];
-    bool half;
+    bool half, torch; // torch: {"ema", "model"} as torch.save writes it instead of the EMA's safetensors
 } igvk_export_options;
 const igvk_option_list *igvk_export_option_list(void);
 void igvk_export_options_default(igvk_export_options *o);

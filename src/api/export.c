@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// igvk_export: the EMA of a checkpoint alone, under the official names, as f32 or f16.
+// igvk_export: the EMA of a checkpoint alone, under the official names, as f32 or f16; or for PyTorch.
+#include "api/export_torch.h"
 #include "api/loaded_model.h"
 #include "igvk/igvk_experimental.h"
 #include "models/weights.h"
@@ -47,6 +48,35 @@ done:
     return status;
 }
 
+static igvk_status write_safetensors(exporter *e, const char *path, const igvk_events *events) {
+    igvk_status status = IGVK_OK;
+    TRY(safetensors_writer_create(path, &e->out));
+    TRY(declare(e));
+    for (size_t i = 0; i < parameter_count(e->layout); i++) {
+        if (events && events->stop && events->stop(events->user))
+            THROW(IGVK_INTERRUPTED, "stopped; nothing was written");
+        TRY(write_tensor(e, i));
+    }
+    TRY(safetensors_finish(e->out));
+done:
+    safetensors_writer_destroy(&e->out);
+    return status;
+}
+
+static igvk_status write_torch(exporter *e, const char *file, const char *path, const igvk_events *events) {
+    igvk_status status = IGVK_OK;
+    weights_file *model = NULL;
+    if (!weights_has_one_set(e->in)) {
+        TRY(weights_open(file, "model", &model));
+        TRY(weights_check(model, e->layout));
+    }
+    TRY(export_torch(
+        &(torch_export){.ema = e->in, .model = model, .layout = e->layout, .half = e->half, .events = events}, path));
+done:
+    weights_close(&model);
+    return status;
+}
+
 igvk_status igvk_export(const igvk_export_options *o, const igvk_events *events) {
     igvk_status status = IGVK_OK;
     exporter e = {.half = o->half};
@@ -61,16 +91,8 @@ igvk_status igvk_export(const igvk_export_options *o, const igvk_events *events)
     model_kind_find(weights_config(e.in)->kind)->parameters(weights_config(e.in), e.layout);
     TRY(parameter_layout_check(e.layout));
     TRY(weights_check(e.in, e.layout));
-    TRY(safetensors_writer_create(o->out, &e.out));
-    TRY(declare(&e));
-    for (size_t i = 0; i < parameter_count(e.layout); i++) {
-        if (events && events->stop && events->stop(events->user))
-            THROW(IGVK_INTERRUPTED, "stopped; nothing was written");
-        TRY(write_tensor(&e, i));
-    }
-    TRY(safetensors_finish(e.out));
+    TRY(o->torch ? write_torch(&e, file, o->out, events) : write_safetensors(&e, o->out, events));
 done:
-    safetensors_writer_destroy(&e.out);
     weights_close(&e.in);
     parameter_layout_destroy(&e.layout);
     free(file);

@@ -13,7 +13,8 @@
 #define OPTIONS igvk_export_options
 static const igvk_option export_table[] = {
     {"model", "PATH", OPTION_PATH(model), "Export", "checkpoint, or run folder (its newest checkpoint)"},
-    {"out", "FILE", OPTION_PATH(out), "Export", "safetensors file to write"},
+    {"out", "FILE", OPTION_PATH(out), "Export", "file to write: safetensors, or .pt with --torch"},
+    {"torch", NULL, OPTION_FLAG(torch), "Export", "a PyTorch checkpoint {\"ema\", \"model\"} for the official scripts"},
     {"half", NULL, OPTION_FLAG(half), "Export", "store f16, half the size; widened to f32 at load"},
 };
 static const igvk_option_list export_list = OPTION_LIST(export_table);

@@ -11,9 +11,15 @@
 const model_config *weights_config(const weights_file *w) { return &w->config; }
 const char *weights_notes(const weights_file *w) { return w->notes; }
 
+bool weights_has_one_set(const weights_file *w) { return w->one_set; }
+
 const char *weights_metadata(const weights_file *w, const char *key) {
     if (w->stored)
         return safetensors_metadata(w->stored, key);
+    // As `igvk export --torch` writes it.
+    const pickle_value *v = pickle_get(pickle_get(torch_file_root(w->torch), "igvk"), key + strlen("igvk."));
+    if (v && v->kind == PICKLE_TEXT)
+        return v->text.bytes;
     return w->step[0] && strcmp(key, "igvk.step") == 0 ? w->step : NULL;
 }
 

@@ -17,7 +17,8 @@ igvk_status weights_open(const char *path, const char *set, weights_file **out);
 igvk_status weights_open_as(const char *path, const char *set, const model_hints *given, weights_file **out);
 void weights_close(weights_file **w); // takes null
 const model_config *weights_config(const weights_file *w);
-const char *weights_metadata(const weights_file *w, const char *key); // null where absent
+const char *weights_metadata(const weights_file *w, const char *key); // key: "igvk.NAME"; null where absent
+bool weights_has_one_set(const weights_file *w); // whatever is asked for, the same tensors are given
 // What was assumed of a model without a configuration, one line; "" where nothing was.
 const char *weights_notes(const weights_file *w);
 // Every parameter of the layout is there with its shape and a float type, and no other of the set; the line

@@ -13,6 +13,7 @@ struct weights_file {
     size_t capacity;
     model_config config;
     char step[24]; // metadata "igvk.step" of a file of torch.save, "" where it tells none
+    bool one_set;
     char notes[512];
 };
 

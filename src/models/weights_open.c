@@ -39,6 +39,16 @@ static igvk_status sort_entries(weights_file *w) {
     return IGVK_OK;
 }
 
+static igvk_status find_config(weights_file *w, const model_hints *given) {
+    const char *json = weights_metadata(w, "igvk.model");
+    model_hints beside = {0};
+    if (json)
+        return model_config_from_json(w->path, json, &w->config);
+    if (w->torch)
+        model_hints_read(torch_file_root(w->torch), &beside);
+    return model_recognise(w->path, &w->list, given, &beside, &w->config, w->notes, sizeof w->notes);
+}
+
 // ---- safetensors ------------------------------------------------------------------------------------------
 
 static bool has_prefix(const safetensors_file *f, const char *prefix) {
@@ -49,13 +59,14 @@ static bool has_prefix(const safetensors_file *f, const char *prefix) {
 }
 
 // A checkpoint has "model/..." tensors; a plain file has none with a set's prefix.
-static igvk_status choose_prefix(const weights_file *w, const char *set, char prefix[32]) {
+static igvk_status choose_prefix(weights_file *w, const char *set, char prefix[32]) {
     snprintf(prefix, 32, "%s/", set);
     if (has_prefix(w->stored, prefix))
         return IGVK_OK;
     if (has_prefix(w->stored, "ema/") || has_prefix(w->stored, "model/"))
         return fail(IGVK_ERROR_INVALID, "%s: holds no '%s' weights", w->path, set);
     prefix[0] = 0;
+    w->one_set = true;
     return IGVK_OK;
 }
 
@@ -74,11 +85,7 @@ static igvk_status open_stored(weights_file *w, const char *set, const model_hin
                                              .stored = e}));
     }
     TRY(sort_entries(w));
-    const char *json = safetensors_metadata(w->stored, "igvk.model");
-    if (json)
-        TRY(model_config_from_json(w->path, json, &w->config));
-    else
-        TRY(model_recognise(w->path, &w->list, given, NULL, &w->config, w->notes, sizeof w->notes));
+    TRY(find_config(w, given));
 done:
     return status;
 }
@@ -92,13 +99,14 @@ static bool is_state_dict(const pickle_value *v) {
     return false;
 }
 
-static igvk_status choose_dict(const weights_file *w, const char *set, const pickle_value **out) {
+static igvk_status choose_dict(weights_file *w, const char *set, const pickle_value **out) {
     const pickle_value *root = torch_file_root(w->torch);
     const char *const places[] = {set, strcmp(set, "ema") == 0 ? "model" : set, "state_dict"};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         *out = pickle_get(root, places[i]);
         if (is_state_dict(*out))
             return IGVK_OK;
+        w->one_set = true; // not the one that was asked for
     }
     *out = root;
     if (is_state_dict(root))
@@ -109,7 +117,6 @@ static igvk_status choose_dict(const weights_file *w, const char *set, const pic
 static igvk_status open_torch(weights_file *w, const char *set, const model_hints *given) {
     igvk_status status = IGVK_OK;
     const pickle_value *dict = NULL;
-    model_hints beside;
     TRY(torch_file_open(w->path, &w->torch));
     TRY(choose_dict(w, set, &dict));
     for (size_t i = 1; i < dict->list.count; i += 2) {
@@ -122,11 +129,10 @@ static igvk_status open_torch(weights_file *w, const char *set, const model_hint
                                              .tensor = v->tensor}));
     }
     TRY(sort_entries(w));
-    model_hints_read(torch_file_root(w->torch), &beside);
     const pickle_value *steps = pickle_get(torch_file_root(w->torch), "steps");
     if (steps && steps->kind == PICKLE_INTEGER && steps->integer >= 0)
         snprintf(w->step, sizeof w->step, "%lld", (long long)steps->integer);
-    TRY(model_recognise(w->path, &w->list, given, &beside, &w->config, w->notes, sizeof w->notes));
+    TRY(find_config(w, given));
 done:
     return status;
 }
