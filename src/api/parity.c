@@ -15,6 +15,7 @@ static const struct kind {
 } kinds[] = {
     {"sit_forward", parity_run_forward}, {"sit_sampler", parity_run_sampler}, {"sit_train", parity_run_train},
     {"guidance", parity_run_guidance},   {"philox", parity_run_philox}, {"lightningdit_forward", parity_run_forward},
+    {"lightningdit_sampler", parity_run_sampler},
 };
 
 static parity_runner runner_of(const char *kind) {

@@ -51,8 +51,8 @@ igvk_status parity_load_weights(parity_case *c, store *s, const parameter_layout
                                 safetensors_file *file, const char *prefix);
 
 typedef igvk_status (*parity_runner)(parity_case *c);
-igvk_status parity_run_forward(parity_case *c); // sit_forward
-igvk_status parity_run_sampler(parity_case *c); // sit_sampler
+igvk_status parity_run_forward(parity_case *c); // sit_forward, lightningdit_forward
+igvk_status parity_run_sampler(parity_case *c); // sit_sampler, lightningdit_sampler
 igvk_status parity_run_train(parity_case *c);   // sit_train
 igvk_status parity_run_guidance(parity_case *c);
 igvk_status parity_run_philox(parity_case *c);

@@ -21,7 +21,7 @@ struct sampler {
     uint32_t run;          // programs run so far: the step ring's position
 };
 
-static int kind_of(const sampling_stage *s) { return (s->ig > 1 ? USES_HEAD : 0) | (s->cfg > 1 ? USES_NULL : 0); }
+static int kind_of(const sampling_stage *s) { return (s->ig != 1 ? USES_HEAD : 0) | (s->cfg > 1 ? USES_NULL : 0); }
 
 static tensor_shape batch_shape(const model_config *c, uint64_t batch) { return SHAPE(batch, c->channels, c->height, c->width); }
 
