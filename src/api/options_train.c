@@ -86,5 +86,9 @@ static const igvk_option table[] = {
 };
 
 static const igvk_option_list list = OPTION_LIST(table);
-const igvk_option_list *igvk_train_option_list(void) { return &list; }
-void igvk_train_options_default(igvk_train_options *o) { options_default(&list, o); }
+const igvk_option_list *igvk_train_option_list(void) {
+    return &list;
+}
+void igvk_train_options_default(igvk_train_options *o) {
+    options_default(&list, o);
+}

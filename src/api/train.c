@@ -47,7 +47,8 @@ static igvk_status check_new_run(const char *run) {
     igvk_status status = folder_list(run, &names, &count);
     folder_list_free(&names, count);
     if (status == IGVK_OK && count)
-        status = fail(IGVK_ERROR_INVALID, "%s: exists and is not empty: name another --out, or --resume %s to go on", run, run);
+        status = fail(IGVK_ERROR_INVALID, "%s: exists and is not empty: name another --out, or --resume %s to go on",
+                      run, run);
     return status;
 }
 
@@ -67,8 +68,8 @@ static igvk_status resolve(training_job *j, const igvk_train_options *o) {
         j->run = j->o.out;
     }
     if (j->o.micro_batch && j->o.batch % j->o.micro_batch)
-        THROW(IGVK_ERROR_INVALID, "--micro-batch %llu does not divide --batch %llu", (unsigned long long)j->o.micro_batch,
-              (unsigned long long)j->o.batch);
+        THROW(IGVK_ERROR_INVALID, "--micro-batch %llu does not divide --batch %llu",
+              (unsigned long long)j->o.micro_batch, (unsigned long long)j->o.batch);
     if (!(o->guided_low <= o->guided_high))
         THROW(IGVK_ERROR_INVALID, "--guided-low %g is above --guided-high %g", o->guided_low, o->guided_high);
 done:
@@ -87,10 +88,18 @@ static igvk_status name_classes(training_job *j, const dataset_info *info) {
 static void fill_trainer_options(const training_job *j, trainer_options *t) {
     const igvk_train_options *o = &j->o;
     t->device = j->device;
-    t->objective = (training_objective){.auxiliary_weight = o->auxiliary_weight, .guided_target = o->guided_target,
-                                        .guided_low = o->guided_low, .guided_high = o->guided_high};
-    t->optimizer = (optimizer_settings){.learning_rate = o->learning_rate, .beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon,
-                                        .weight_decay = o->weight_decay, .clip = o->clip, .warmup = o->warmup, .ema_decay = o->ema,
+    t->objective = (training_objective){.auxiliary_weight = o->auxiliary_weight,
+                                        .guided_target = o->guided_target,
+                                        .guided_low = o->guided_low,
+                                        .guided_high = o->guided_high};
+    t->optimizer = (optimizer_settings){.learning_rate = o->learning_rate,
+                                        .beta1 = o->beta1,
+                                        .beta2 = o->beta2,
+                                        .epsilon = o->epsilon,
+                                        .weight_decay = o->weight_decay,
+                                        .clip = o->clip,
+                                        .warmup = o->warmup,
+                                        .ema_decay = o->ema,
                                         .ema_warmup = o->ema_warmup};
     t->times = o->times ? TIME_LOGNORMAL : TIME_UNIFORM;
     t->label_dropout = t->model.classes ? o->label_dropout : 0;
@@ -110,12 +119,23 @@ static igvk_status draw_sheet(void *user, trainer *t, uint64_t step, const char 
     parameter_set set = {.layout = trainer_layout(t), .arena_name = SET_EMA, .role = ROLE_PARAMETER};
     uint32_t count = c->classes && c->classes < SHEET_CLASSES ? c->classes : SHEET_CLASSES;
     for (uint32_t i = 0; i < count; i++)
-        requests[i] = (image_request){.label = c->classes ? (uint32_t)((uint64_t)i * c->classes / count) : 0, .seed = SHEET_SEED + i};
-    snprintf(title, sizeof title, "step %llu, EMA, Heun %llu steps", (unsigned long long)step, (unsigned long long)j->o.sheet_steps);
-    sheet_job job = {.device = j->device, .models = {{.store = trainer_store(t), .config = c, .parameters = &set}}, .model_count = 1,
-                     .class_names = j->class_names, .requests = requests, .request_count = count, .title = title, .path = path,
-                     .method = {.solver = SOLVER_HEUN, .steps = (uint32_t)j->o.sheet_steps, .path = c->path,
-                                .ig = {j->o.sheet_ig_scale, 0, 1}, .cfg = {j->o.sheet_cfg_scale, 0, 1}}};
+        requests[i] = (image_request){.label = c->classes ? (uint32_t)((uint64_t)i * c->classes / count) : 0,
+                                      .seed = SHEET_SEED + i};
+    snprintf(title, sizeof title, "step %llu, EMA, Heun %llu steps", (unsigned long long)step,
+             (unsigned long long)j->o.sheet_steps);
+    sheet_job job = {.device = j->device,
+                     .models = {{.store = trainer_store(t), .config = c, .parameters = &set}},
+                     .model_count = 1,
+                     .class_names = j->class_names,
+                     .requests = requests,
+                     .request_count = count,
+                     .title = title,
+                     .path = path,
+                     .method = {.solver = SOLVER_HEUN,
+                                .steps = (uint32_t)j->o.sheet_steps,
+                                .path = c->path,
+                                .ig = {j->o.sheet_ig_scale, 0, 1},
+                                .cfg = {j->o.sheet_cfg_scale, 0, 1}}};
     TRY(sheet_job_rows(&job, c->null_class ? "none,cfg,ig,ig+cfg" : "none,ig"));
     TRY(sheet_job_draw(&job, NULL, NULL, NULL));
 done:

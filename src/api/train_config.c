@@ -22,8 +22,8 @@ char *train_config_json(const igvk_train_options *o, const model_config *model) 
         bad = !igvk_option_get(&list->options[i], o, value, sizeof value) ||
               json_object_set_new(options, list->options[i].name, json_string(value)) != 0;
     }
-    bad = bad || json_object_set_new(root, "igvk", json_string(IGVK_VERSION)) || json_object_set(root, "options", options) ||
-          json_object_set(root, "model", model_json);
+    bad = bad || json_object_set_new(root, "igvk", json_string(IGVK_VERSION)) ||
+          json_object_set(root, "options", options) || json_object_set(root, "model", model_json);
     if (!bad)
         text = json_dumps(root, JSON_INDENT(1));
     json_decref(root);
@@ -38,11 +38,17 @@ static void override(uint32_t *field, uint64_t value) {
         *field = (uint32_t)value;
 }
 
-igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, uint32_t height, uint32_t width, uint32_t classes,
-                               model_config *out) {
+igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, uint32_t height, uint32_t width,
+                               uint32_t classes, model_config *out) {
     igvk_status status = IGVK_OK;
-    *out = (model_config){.kind = "sit", .channels = channels, .height = height, .width = width, .classes = classes,
-                          .null_class = classes && o->label_dropout > 0, .qk_norm = o->qk_norm, .mlp_ratio = 4,
+    *out = (model_config){.kind = "sit",
+                          .channels = channels,
+                          .height = height,
+                          .width = width,
+                          .classes = classes,
+                          .null_class = classes && o->label_dropout > 0,
+                          .qk_norm = o->qk_norm,
+                          .mlp_ratio = 4,
                           .path = o->path ? PATH_COSINE : PATH_LINEAR};
     if (o->model[0])
         TRY(model_config_preset(o->model, out));
@@ -96,10 +102,12 @@ igvk_status train_check_resumed(const igvk_train_options *o) {
     for (size_t i = 0; status == IGVK_OK && i < list->count; i++) {
         char have[IGVK_TEXT], want[IGVK_TEXT];
         const igvk_option *option = &list->options[i];
-        if (option->may_change || !igvk_option_get(option, o, have, sizeof have) || !igvk_option_get(option, &stored, want, sizeof want))
+        if (option->may_change || !igvk_option_get(option, o, have, sizeof have) ||
+            !igvk_option_get(option, &stored, want, sizeof want))
             continue;
         if (strcmp(have, want) != 0)
-            status = fail(IGVK_ERROR_INVALID, "--%s %s contradicts the run, which was started with %s: leave the flag away or start anew",
+            status = fail(IGVK_ERROR_INVALID,
+                          "--%s %s contradicts the run, which was started with %s: leave the flag away or start anew",
                           option->name, have, want);
     }
     return status;

@@ -66,7 +66,7 @@ static igvk_status check_counts(const capabilities *c, const dispatch *d) {
     for (int axis = 0; axis < 3; axis++)
         if (d->groups[axis] == 0 || d->groups[axis] > c->max_groups[axis])
             return fail(IGVK_ERROR_INVALID, "%u workgroups along %c, the device takes 1 to %u: use a smaller batch",
-                        d->groups[axis], "xyz"[axis], c->max_groups[axis]);
+                        d->groups[axis], "xyz"[axis], c -> max_groups[axis]);
     return IGVK_OK;
 }
 

@@ -24,8 +24,12 @@ typedef struct planner {
 
 // ---- live ranges -------------------------------------------------------------------------------------
 
-static tensor_id root_of(const planner *p, tensor_id t) { return tensor_of(p->graph, t)->root; }
-static bool is_activation(const planner *p, tensor_id t) { return tensor_of(p->graph, t)->role == ROLE_ACTIVATION; }
+static tensor_id root_of(const planner *p, tensor_id t) {
+    return tensor_of(p->graph, t)->root;
+}
+static bool is_activation(const planner *p, tensor_id t) {
+    return tensor_of(p->graph, t)->role == ROLE_ACTIVATION;
+}
 
 static igvk_status touch(planner *p, uint32_t index, const argument *a) {
     tensor_id root = root_of(p, a->tensor);

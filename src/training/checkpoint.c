@@ -30,7 +30,8 @@ done:
     return status;
 }
 
-static igvk_status set_metadata(safetensors_writer *w, const model_config *model, const checkpoint_counters *c, const checkpoint_texts *texts) {
+static igvk_status set_metadata(safetensors_writer *w, const model_config *model, const checkpoint_counters *c,
+                                const checkpoint_texts *texts) {
     igvk_status status = IGVK_OK;
     char number[64];
     char *json = model_config_to_json(model);
@@ -61,8 +62,8 @@ static float *parameter_buffer(const parameter_layout *l) {
     return malloc(most * sizeof(float) + 1);
 }
 
-igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpoint_counters *c, const checkpoint_texts *texts,
-                            const char *path) {
+igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpoint_counters *c,
+                            const checkpoint_texts *texts, const char *path) {
     igvk_status status = IGVK_OK;
     safetensors_writer *w = NULL;
     const parameter_layout *l = trainer_layout(t);
@@ -88,7 +89,8 @@ done:
 static igvk_status copy_metadata(const weights_file *w, const char *path, const char *key, char *out, size_t size) {
     const char *value = weights_metadata(w, key);
     if (!value || strlen(value) >= size)
-        return fail(IGVK_ERROR_INVALID, "%s: metadata '%s' is missing or too long: not a checkpoint to resume from", path, key);
+        return fail(IGVK_ERROR_INVALID, "%s: metadata '%s' is missing or too long: not a checkpoint to resume from",
+                    path, key);
     strcpy(out, value);
     return IGVK_OK;
 }

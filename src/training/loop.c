@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIME_RESERVE 2.0    // seconds kept for the last checkpoint of a --time run, at least
-#define RATE_WINDOW 0.5        // seconds
-#define RATE_SMOOTHING 0.8     // weight of the windows before
+#define TIME_RESERVE 2.0   // seconds kept for the last checkpoint of a --time run, at least
+#define RATE_WINDOW 0.5    // seconds
+#define RATE_SMOOTHING 0.8 // weight of the windows before
 
 typedef struct loop {
     const loop_options *o;
@@ -23,8 +23,8 @@ typedef struct loop {
     validation *validation;
     checkpoint_counters counters; // step: the next to submit; seconds: of earlier sessions
     double start, last_save, save_seconds;
-    double rate;                  // images a second, smoothed over windows
-    double window_start;          // results come in bursts: a window is at least RATE_WINDOW long
+    double rate;         // images a second, smoothed over windows
+    double window_start; // results come in bursts: a window is at least RATE_WINDOW long
     uint64_t window_steps;
     bool warm; // a first result has come
     uint64_t saved_step;
@@ -49,7 +49,9 @@ static void restart_window(loop *l) {
     l->window_steps = 0;
 }
 
-static double elapsed(const loop *l) { return clock_seconds() - l->start; }
+static double elapsed(const loop *l) {
+    return clock_seconds() - l->start;
+}
 
 // ---- data ------------------------------------------------------------------------------------------
 
@@ -63,7 +65,8 @@ static igvk_status read_sample(loop *l, uint64_t step, uint32_t item, float *ima
     return dataset_read(l->o->data, index, mirror, image, label);
 }
 
-static igvk_status read_batch(void *user, uint64_t step, uint32_t first, uint32_t count, float *images, uint32_t *labels) {
+static igvk_status read_batch(void *user, uint64_t step, uint32_t first, uint32_t count, float *images,
+                              uint32_t *labels) {
     loop *l = user;
     igvk_status status = IGVK_OK;
     uint64_t elements = model_elements(&l->o->trainer.model);
@@ -84,8 +87,8 @@ static igvk_status check_disk(const loop *l, uint64_t files) {
     char a[32], b[32];
     igvk_status status = disk_free(l->o->run, &available);
     if (status == IGVK_OK && available < need)
-        status = fail(IGVK_ERROR_IO, "%s: %llu checkpoints need %s, %s are free on the disk: make room or lower --keep", l->o->run,
-                      (unsigned long long)files, format_bytes(a, need), format_bytes(b, available));
+        status = fail(IGVK_ERROR_IO, "%s: %llu checkpoints need %s, %s are free on the disk: make room or lower --keep",
+                      l->o->run, (unsigned long long)files, format_bytes(a, need), format_bytes(b, available));
     return status;
 }
 
@@ -142,9 +145,16 @@ static void report(loop *l, const training_result *r) {
     update_rate(l);
     if (!e || !e->progress)
         return;
-    igvk_progress p = {.what = "train", .done = r->step + 1, .total = l->o->steps, .seconds = elapsed(l),
-                       .seconds_left = seconds_left(l, r->step + 1), .rate = l->rate, .loss = r->loss,
-                       .loss_final = r->loss_final, .loss_auxiliary = r->loss_auxiliary, .gradient_norm = r->gradient_norm,
+    igvk_progress p = {.what = "train",
+                       .done = r->step + 1,
+                       .total = l->o->steps,
+                       .seconds = elapsed(l),
+                       .seconds_left = seconds_left(l, r->step + 1),
+                       .rate = l->rate,
+                       .loss = r->loss,
+                       .loss_final = r->loss_final,
+                       .loss_auxiliary = r->loss_auxiliary,
+                       .gradient_norm = r->gradient_norm,
                        .learning_rate = optimizer_rate(&l->o->trainer.optimizer, r->step),
                        .device_bytes = device_memory_used(l->o->trainer.device)};
     e->progress(e->user, &p);
@@ -154,11 +164,12 @@ static igvk_status write_log(loop *l, const training_result *r) {
     if (!l->o->log_every || (r->step + 1) % l->o->log_every)
         return IGVK_OK;
     const optimizer_settings *s = &l->o->trainer.optimizer;
-    return run_log_line(l->log,
-                        "{\"step\": %llu, \"loss\": %.9g, \"loss_final\": %.9g, \"loss_auxiliary\": %.9g, \"gradient_norm\": %.9g, "
-                        "\"learning_rate\": %.9g, \"ema_decay\": %.9g, \"images_per_second\": %.1f, \"seconds\": %.3f}",
-                        (unsigned long long)r->step, r->loss, r->loss_final, r->loss_auxiliary, r->gradient_norm,
-                        optimizer_rate(s, r->step), optimizer_ema_decay(s, r->step), l->rate, l->counters.seconds + elapsed(l));
+    return run_log_line(
+        l->log,
+        "{\"step\": %llu, \"loss\": %.9g, \"loss_final\": %.9g, \"loss_auxiliary\": %.9g, \"gradient_norm\": %.9g, "
+        "\"learning_rate\": %.9g, \"ema_decay\": %.9g, \"images_per_second\": %.1f, \"seconds\": %.3f}",
+        (unsigned long long)r->step, r->loss, r->loss_final, r->loss_auxiliary, r->gradient_norm,
+        optimizer_rate(s, r->step), optimizer_ema_decay(s, r->step), l->rate, l->counters.seconds + elapsed(l));
 }
 
 // The update of a non-finite step was held back on the device, and all after it: the state before it is saved.
@@ -169,8 +180,10 @@ static igvk_status stop_not_finite(loop *l, const training_result *r) {
     l->counters.step = r->step;
     TRY(trainer_find_non_finite(l->trainer, r->step, read_batch, l, where, sizeof where));
     TRY(save(l));
-    status = fail(IGVK_ERROR_NOT_FINITE, "step %llu: the gradient is not finite (first in %s); the state before it is saved: lower "
-                  "--learning-rate or --clip and resume", (unsigned long long)r->step, where[0] ? where : "the norm");
+    status = fail(IGVK_ERROR_NOT_FINITE,
+                  "step %llu: the gradient is not finite (first in %s); the state before it is saved: lower "
+                  "--learning-rate or --clip and resume",
+                  (unsigned long long)r->step, where[0] ? where : "the norm");
 done:
     return status;
 }
@@ -190,7 +203,9 @@ done:
 
 // ---- between steps ---------------------------------------------------------------------------------
 
-static bool every(uint64_t interval, uint64_t step) { return interval && step % interval == 0; }
+static bool every(uint64_t interval, uint64_t step) {
+    return interval && step % interval == 0;
+}
 
 static igvk_status validate(loop *l) {
     igvk_status status = IGVK_OK;
@@ -203,10 +218,11 @@ static igvk_status validate(loop *l) {
     TRY(validation_run(l->validation, l->trainer, &r));
     for (int i = 0; i < VALIDATION_BINS; i++)
         text_append(&line, "%s%.6g", i ? ", " : "", r.bins[i]);
-    TRY(run_log_line(l->log, "{\"step\": %llu, \"validation_final\": %.9g, \"validation_auxiliary\": %.9g, \"by_time\": [%s]}",
-                     (unsigned long long)(l->counters.step - 1), r.final_loss, r.auxiliary_loss, line.text ? line.text : ""));
-    message(l, "step %llu: validation loss %.4f, auxiliary %.4f (EMA, %u held-out images)", (unsigned long long)l->counters.step,
-            r.final_loss, r.auxiliary_loss, r.images);
+    TRY(run_log_line(
+        l->log, "{\"step\": %llu, \"validation_final\": %.9g, \"validation_auxiliary\": %.9g, \"by_time\": [%s]}",
+        (unsigned long long)(l->counters.step - 1), r.final_loss, r.auxiliary_loss, line.text ? line.text : ""));
+    message(l, "step %llu: validation loss %.4f, auxiliary %.4f (EMA, %u held-out images)",
+            (unsigned long long)l->counters.step, r.final_loss, r.auxiliary_loss, r.images);
     restart_window(l);
 done:
     text_free(&line);
@@ -244,7 +260,9 @@ done:
     return status;
 }
 
-static bool asked_to_stop(const loop *l) { return l->o->events && l->o->events->stop && l->o->events->stop(l->o->events->user); }
+static bool asked_to_stop(const loop *l) {
+    return l->o->events && l->o->events->stop && l->o->events->stop(l->o->events->user);
+}
 
 static bool time_is_up(const loop *l) {
     double reserve = 2 * l->save_seconds + (l->rate > 0 ? 2 * l->o->trainer.batch / l->rate : 0);
@@ -267,7 +285,8 @@ static igvk_status take_steps(loop *l) {
     if (l->saved_step != l->counters.step)
         TRY(save(l));
     if (interrupted)
-        status = fail(IGVK_INTERRUPTED, "stopped after step %llu; saved in %s", (unsigned long long)l->counters.step, l->o->run);
+        status = fail(IGVK_INTERRUPTED, "stopped after step %llu; saved in %s", (unsigned long long)l->counters.step,
+                      l->o->run);
 done:
     return status;
 }
@@ -289,7 +308,8 @@ static igvk_status resume(loop *l) {
     TRY(checkpoint_read_counters(l->o->resume_from, &l->counters));
     TRY(checkpoint_load(l->trainer, l->o->resume_from));
     if (strcmp(kernels, l->counters.kernels) != 0)
-        message(l, "note: this device or its kernels differ from the run's so far: the bits will, too (was: %s)", l->counters.kernels);
+        message(l, "note: this device or its kernels differ from the run's so far: the bits will, too (was: %s)",
+                l->counters.kernels);
     if (strcmp(l->counters.dataset, dataset_describe(l->o->data)->digest) != 0)
         THROW(IGVK_ERROR_INVALID, "the dataset is not the one that the run was started with: give the same --data");
     memcpy(l->counters.kernels, kernels, sizeof kernels);
@@ -329,8 +349,9 @@ igvk_status training_loop(const loop_options *o) {
     loop l = {.o = o};
     l.start = l.last_save = clock_seconds();
     TRY(begin(&l));
-    message(&l, "%llu parameters, batch %u%s, %u at once", (unsigned long long)parameter_elements(trainer_layout(l.trainer)),
-            o->trainer.batch, trainer_micro_batch(l.trainer) < o->trainer.batch ? " accumulated" : "", trainer_micro_batch(l.trainer));
+    message(&l, "%llu parameters, batch %u%s, %u at once",
+            (unsigned long long)parameter_elements(trainer_layout(l.trainer)), o->trainer.batch,
+            trainer_micro_batch(l.trainer) < o->trainer.batch ? " accumulated" : "", trainer_micro_batch(l.trainer));
     restart_window(&l);
     TRY(take_steps(&l));
 done:

@@ -24,7 +24,9 @@ char *run_sheet_path(const char *run, uint64_t step) {
     return path_join(run, name);
 }
 
-char *run_config_path(const char *run) { return path_join(run, "config.json"); }
+char *run_config_path(const char *run) {
+    return path_join(run, "config.json");
+}
 
 // The step of a checkpoint's name; false for any other name.
 static bool step_of_name(const char *name, uint64_t *step) {

@@ -9,10 +9,10 @@
 
 typedef struct optimizer_settings {
     double learning_rate, beta1, beta2, epsilon, weight_decay;
-    double clip;      // largest global norm; 0: any
-    uint64_t warmup;  // steps of linear rise; then constant
+    double clip;     // largest global norm; 0: any
+    uint64_t warmup; // steps of linear rise; then constant
     double ema_decay;
-    bool ema_warmup;  // decay min(ema_decay, (1 + k) / (10 + k)) at update k = 0, 1, ...
+    bool ema_warmup; // decay min(ema_decay, (1 + k) / (10 + k)) at update k = 0, 1, ...
 } optimizer_settings;
 
 typedef struct trainer_options {
@@ -40,7 +40,8 @@ uint32_t trainer_micro_batch(const trainer *t);
 igvk_status trainer_initialise(trainer *t);
 
 // Images and labels of one micro-batch: `first` is its first sample's place in the effective batch of `step`.
-typedef igvk_status (*batch_reader)(void *user, uint64_t step, uint32_t first, uint32_t count, float *images, uint32_t *labels);
+typedef igvk_status (*batch_reader)(void *user, uint64_t step, uint32_t first, uint32_t count, float *images,
+                                    uint32_t *labels);
 // Submits optimizer step `step` (from 0). The host stays a few programs ahead: results come later, in order.
 igvk_status trainer_step(trainer *t, uint64_t step, batch_reader read, void *user);
 
@@ -60,8 +61,8 @@ igvk_status trainer_clear_stop(trainer *t);
 igvk_status trainer_find_non_finite(trainer *t, uint64_t step, batch_reader read, void *user, char *out, size_t size);
 
 // Mean losses of the EMA's outputs on given images, labels, times and per-image noise seeds, count <= micro batch.
-igvk_status trainer_validate(trainer *t, uint32_t count, const float *images, const uint32_t *labels, const float *times,
-                             const uint64_t *seeds, float *final_loss, float *auxiliary_loss);
+igvk_status trainer_validate(trainer *t, uint32_t count, const float *images, const uint32_t *labels,
+                             const float *times, const uint64_t *seeds, float *final_loss, float *auxiliary_loss);
 
 // The numbers of a step, as its step block has them: for the log and for tests.
 double optimizer_rate(const optimizer_settings *o, uint64_t step);

@@ -26,7 +26,13 @@ static struct {
 static void make_dataset(const char *folder) {
     static const char *const names[] = {"a", "b", "c"};
     dataset_writer *w = NULL;
-    dataset_writer_options o = {.folder = folder, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3, .held_out = 5,
+    dataset_writer_options o = {.folder = folder,
+                                .channels = 1,
+                                .height = 8,
+                                .width = 8,
+                                .class_names = names,
+                                .classes = 3,
+                                .held_out = 5,
                                 .flips = true};
     assert_int_equal(dataset_writer_create(&o, &w), IGVK_OK);
     for (uint32_t i = 0; i < 23; i++) {
@@ -67,25 +73,46 @@ static int tear_down(void **state) {
 // ---- runs ------------------------------------------------------------------------------------------
 
 static loop_options options_for(char run[128], const char *name) {
-    loop_options o = {
-        .trainer = {.device = test.device,
-                    .model = {.kind = "sit", .height = 8, .width = 8, .channels = 1, .patch = 2, .hidden = 24, .depth = 2, .heads = 2,
-                              .head_after = 1, .classes = 3, .null_class = true, .mlp_ratio = 4},
-                    .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
-                    .optimizer = {.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1, .ema_decay = 0.99,
-                                  .ema_warmup = true, .warmup = 2},
-                    .label_dropout = 0.2,
-                    .batch = 8,
-                    .micro_batch = 4,
-                    .seed = 3},
-        .data = test.data, .texts = {"{}", "[]"}, .steps = 6, .keep = 3, .log_every = 1};
+    loop_options o = {.trainer = {.device = test.device,
+                                  .model = {.kind = "sit",
+                                            .height = 8,
+                                            .width = 8,
+                                            .channels = 1,
+                                            .patch = 2,
+                                            .hidden = 24,
+                                            .depth = 2,
+                                            .heads = 2,
+                                            .head_after = 1,
+                                            .classes = 3,
+                                            .null_class = true,
+                                            .mlp_ratio = 4},
+                                  .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
+                                  .optimizer = {.learning_rate = 1e-3,
+                                                .beta1 = 0.9,
+                                                .beta2 = 0.999,
+                                                .epsilon = 1e-8,
+                                                .clip = 1,
+                                                .ema_decay = 0.99,
+                                                .ema_warmup = true,
+                                                .warmup = 2},
+                                  .label_dropout = 0.2,
+                                  .batch = 8,
+                                  .micro_batch = 4,
+                                  .seed = 3},
+                      .data = test.data,
+                      .texts = {"{}", "[]"},
+                      .steps = 6,
+                      .keep = 3,
+                      .log_every = 1};
     snprintf(run, 128, "%s/%s", test.folder, name);
     assert_int_equal(folder_create(run), IGVK_OK);
     o.run = run;
     return o;
 }
 
-static void checkpoint_of(const char *run, uint64_t step, char out[192]) { snprintf(out, 192, "%s/checkpoint-%08llu.safetensors", run, (unsigned long long)step); }
+static void checkpoint_of(const char *run, uint64_t step, char out[192]) {
+    snprintf(out, 192, "%s/checkpoint-%08llu.safetensors", run, (unsigned long long)step);
+}
 
 // Largest difference of two checkpoints' tensors relative to the tensor's largest magnitude; exactly 0: the same bits.
 static double difference(const char *a_path, const char *b_path) {
@@ -240,7 +267,8 @@ static void another_dataset_is_refused_on_resume(void **state) {
     dataset_writer *w = NULL;
     uint8_t image[64] = {0};
     snprintf(data, sizeof data, "%s/other", test.folder);
-    dataset_writer_options d = {.folder = data, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3};
+    dataset_writer_options d = {
+        .folder = data, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3};
     assert_int_equal(dataset_writer_create(&d, &w), IGVK_OK);
     assert_int_equal(dataset_append(w, image, 0), IGVK_OK);
     assert_int_equal(dataset_finish(w), IGVK_OK);
@@ -262,10 +290,13 @@ int main(int argc, char **argv) {
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resumed_runs_end_with_the_same_bits), cmocka_unit_test(micro_batches_change_rounding_alone),
-        cmocka_unit_test(the_loss_falls_with_the_guided_target_too), cmocka_unit_test(a_stop_saves),
+        cmocka_unit_test(resumed_runs_end_with_the_same_bits),
+        cmocka_unit_test(micro_batches_change_rounding_alone),
+        cmocka_unit_test(the_loss_falls_with_the_guided_target_too),
+        cmocka_unit_test(a_stop_saves),
         cmocka_unit_test(a_gradient_that_is_not_finite_leaves_the_state_before_it),
-        cmocka_unit_test(the_newest_checkpoints_are_kept), cmocka_unit_test(another_dataset_is_refused_on_resume),
+        cmocka_unit_test(the_newest_checkpoints_are_kept),
+        cmocka_unit_test(another_dataset_is_refused_on_resume),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
