@@ -172,18 +172,26 @@ static igvk_status write_log(loop *l, const training_result *r) {
         optimizer_rate(s, r->step), optimizer_ema_decay(s, r->step), l->rate, l->counters.seconds + elapsed(l));
 }
 
+// What became non-finite first, for people; never a reason to lose the state.
+static void find_non_finite(loop *l, uint64_t step, char *out, size_t size) {
+    if (trainer_find_non_finite(l->trainer, step, read_batch, l, out, size) != IGVK_OK)
+        snprintf(out, size, "a tensor that could not be looked for: %s", igvk_error_text());
+    else if (!out[0])
+        snprintf(out, size, "the norm");
+}
+
 // The update of a non-finite step was held back on the device, and all after it: the state before it is saved.
 static igvk_status stop_not_finite(loop *l, const training_result *r) {
     igvk_status status = IGVK_OK;
     char where[512] = "";
     TRY(trainer_finish(l->trainer));
     l->counters.step = r->step;
-    TRY(trainer_find_non_finite(l->trainer, r->step, read_batch, l, where, sizeof where));
     TRY(save(l));
+    find_non_finite(l, r->step, where, sizeof where);
     status = fail(IGVK_ERROR_NOT_FINITE,
-                  "step %llu: the gradient is not finite (first in %s); the state before it is saved: lower "
-                  "--learning-rate or --clip and resume",
-                  (unsigned long long)r->step, where[0] ? where : "the norm");
+                  "step %llu: the gradient is not finite (first in %s); the state before it is saved: --resume it with a "
+                  "lower --learning-rate or --clip",
+                  (unsigned long long)r->step, where);
 done:
     return status;
 }
@@ -207,13 +215,18 @@ static bool every(uint64_t interval, uint64_t step) {
     return interval && step % interval == 0;
 }
 
+// All submitted steps done and their results taken.
+static igvk_status settle(loop *l) {
+    igvk_status status = trainer_finish(l->trainer);
+    return status == IGVK_OK ? take_results(l) : status;
+}
+
 static igvk_status validate(loop *l) {
     igvk_status status = IGVK_OK;
     text_buffer line = {0};
     if (!l->validation)
         return IGVK_OK;
-    TRY(trainer_finish(l->trainer));
-    TRY(take_results(l));
+    TRY(settle(l));
     validation_result r;
     TRY(validation_run(l->validation, l->trainer, &r));
     for (int i = 0; i < VALIDATION_BINS; i++)
@@ -234,8 +247,7 @@ static igvk_status draw_sheet(loop *l) {
     char *path = run_sheet_path(l->o->run, l->counters.step);
     if (!path)
         return fail_memory("a path", 0);
-    TRY(trainer_finish(l->trainer));
-    TRY(take_results(l));
+    TRY(settle(l));
     TRY(l->o->sheet(l->o->sheet_user, l->trainer, l->counters.step, path));
     restart_window(l);
 done:
@@ -253,8 +265,8 @@ static igvk_status between_steps(loop *l) {
     if (o->sheet && every(o->sheet_every, step))
         TRY(draw_sheet(l));
     if (every(o->save_every, step) || (o->save_interval > 0 && clock_seconds() - l->last_save >= o->save_interval)) {
+        TRY(settle(l)); // a step in flight may turn out not finite: what is held back is no state of this step
         TRY(save(l));
-        TRY(take_results(l));
     }
 done:
     return status;
@@ -280,8 +292,7 @@ static igvk_status take_steps(loop *l) {
         l->counters.step++;
         TRY(between_steps(l));
     }
-    TRY(trainer_finish(l->trainer));
-    TRY(take_results(l));
+    TRY(settle(l));
     if (l->saved_step != l->counters.step)
         TRY(save(l));
     if (interrupted)

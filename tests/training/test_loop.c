@@ -244,6 +244,28 @@ static void a_gradient_that_is_not_finite_leaves_the_state_before_it(void **stat
     free(steps);
 }
 
+// A step that failed is in flight when the next one's checkpoint is due: none may come after the state before it.
+static void no_checkpoint_follows_a_gradient_that_is_not_finite(void **state) {
+    (void)state;
+    char run[128], path[192];
+    unsigned long long failed = 0;
+    uint64_t *steps = NULL;
+    size_t count = 0;
+    loop_options o = options_for(run, "not-finite-saved");
+    o.trainer.optimizer.learning_rate = 1e30;
+    o.trainer.optimizer.warmup = 0;
+    o.save_every = 1;
+    o.keep = 1;
+    assert_int_equal(training_loop(&o), IGVK_ERROR_NOT_FINITE);
+    assert_int_equal(sscanf(igvk_error_text(), "step %llu:", &failed), 1);
+    assert_int_equal(run_checkpoints(run, &steps, &count), IGVK_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(steps[0], failed);
+    checkpoint_of(run, steps[0], path);
+    assert_true(difference(path, path) == 0); // finite
+    free(steps);
+}
+
 static void the_newest_checkpoints_are_kept(void **state) {
     (void)state;
     char run[128];
@@ -295,6 +317,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_loss_falls_with_the_guided_target_too),
         cmocka_unit_test(a_stop_saves),
         cmocka_unit_test(a_gradient_that_is_not_finite_leaves_the_state_before_it),
+        cmocka_unit_test(no_checkpoint_follows_a_gradient_that_is_not_finite),
         cmocka_unit_test(the_newest_checkpoints_are_kept),
         cmocka_unit_test(another_dataset_is_refused_on_resume),
     };
