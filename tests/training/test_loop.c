@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -266,6 +267,40 @@ static void no_checkpoint_follows_a_gradient_that_is_not_finite(void **state) {
     free(steps);
 }
 
+// Cuts the images off once the first step is told of; both steps of the run are submitted then.
+static void lose_the_images(void *user, const igvk_progress *p) {
+    if (p->done == 1)
+        assert_int_equal(truncate(user, 0), 0);
+}
+
+static void a_failing_search_for_the_cause_loses_no_state(void **state) {
+    (void)state;
+    char run[128], path[192], data[128], shard[256];
+    dataset *lost = NULL;
+    char **names = NULL;
+    size_t count = 0;
+    snprintf(data, sizeof data, "%s/lost", test.folder);
+    make_dataset(data);
+    assert_int_equal(folder_list(data, &names, &count), IGVK_OK);
+    for (size_t i = 0; i < count; i++)
+        if (strstr(names[i], ".safetensors"))
+            snprintf(shard, sizeof shard, "%s/%s", data, names[i]);
+    folder_list_free(&names, count);
+    assert_int_equal(dataset_open(data, &lost), IGVK_OK);
+    igvk_events events = {.user = shard, .progress = lose_the_images};
+    loop_options o = options_for(run, "not-finite-lost");
+    o.trainer.optimizer.learning_rate = 1e30;
+    o.trainer.optimizer.warmup = 0;
+    o.data = lost;
+    o.steps = 2;
+    o.events = &events;
+    assert_int_equal(training_loop(&o), IGVK_ERROR_NOT_FINITE);
+    assert_non_null(strstr(igvk_error_text(), "could not be looked for"));
+    checkpoint_of(run, 1, path);
+    assert_true(difference(path, path) == 0);
+    dataset_close(&lost);
+}
+
 static void the_newest_checkpoints_are_kept(void **state) {
     (void)state;
     char run[128];
@@ -318,6 +353,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_stop_saves),
         cmocka_unit_test(a_gradient_that_is_not_finite_leaves_the_state_before_it),
         cmocka_unit_test(no_checkpoint_follows_a_gradient_that_is_not_finite),
+        cmocka_unit_test(a_failing_search_for_the_cause_loses_no_state),
         cmocka_unit_test(the_newest_checkpoints_are_kept),
         cmocka_unit_test(another_dataset_is_refused_on_resume),
     };
