@@ -60,7 +60,7 @@ static igvk_status resolve(training_job *j, const igvk_train_options *o) {
         THROW(IGVK_ERROR_INVALID, "--data: name a dataset folder (igvk data makes one)");
     TRY(make_absolute(j->o.data));
     if (o->resume[0]) {
-        TRY(train_check_resumed(o));
+        TRY(train_check_resumed(o, j->events));
         TRY(run_newest_checkpoint(o->resume, &j->resume_from));
         j->run = j->o.resume;
     } else {
@@ -146,18 +146,13 @@ done:
 
 static igvk_status make_run_folder(training_job *j) {
     igvk_status status = IGVK_OK;
-    char *samples = path_join(j->run, "samples"), *config = run_config_path(j->run);
-    if (!samples || !config) {
-        status = fail_memory("a path", 0);
-        goto done;
-    }
+    char *samples = path_join(j->run, "samples");
+    if (!samples)
+        return fail_memory("a path", 0);
     j->made_run = !j->resume_from;
     TRY(folder_create(samples));
-    if (j->made_run)
-        TRY(file_write_atomic(config, j->config_json, strlen(j->config_json)));
 done:
     free(samples);
-    free(config);
     return status;
 }
 

@@ -351,6 +351,8 @@ static igvk_status begin(loop *l) {
     if (dataset_describe(o->data)->held_out)
         TRY(validation_create(o->data, &o->trainer.model, &l->validation));
     TRY(run_log_open(o->run, l->counters.step, &l->log));
+    // Only now is it known that the run goes on under these: the next bare --resume shall, too.
+    TRY(run_write_config(o->run, o->texts.options));
 done:
     return status;
 }

@@ -28,6 +28,13 @@ char *run_config_path(const char *run) {
     return path_join(run, "config.json");
 }
 
+igvk_status run_write_config(const char *run, const char *json) {
+    char *path = run_config_path(run);
+    igvk_status status = path ? file_write_atomic(path, json, strlen(json)) : fail_memory("a path", 0);
+    free(path);
+    return status;
+}
+
 // The step of a checkpoint's name; false for any other name.
 static bool step_of_name(const char *name, uint64_t *step) {
     unsigned long long value = 0;

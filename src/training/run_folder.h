@@ -13,6 +13,7 @@
 char *run_checkpoint_path(const char *run, uint64_t step);
 char *run_sheet_path(const char *run, uint64_t step);
 char *run_config_path(const char *run);
+igvk_status run_write_config(const char *run, const char *json); // whole or not at all
 // Steps of the checkpoints in the folder, ascending; malloc'd.
 igvk_status run_checkpoints(const char *run, uint64_t **steps, size_t *count);
 // The newest checkpoint's path; refuses a folder without one.
