@@ -74,10 +74,12 @@ static igvk_status refuse_memory(const trainer *t, uint64_t need, uint64_t avail
     (void)t;
 }
 
+// What lies in the store is allocated in one piece each; what the plan places and dispatches bind was checked before.
 static bool fits_limits(const trainer *t, const compiled_graph *micro) {
-    uint64_t limit = device_capabilities(t->o.device)->max_binding;
+    uint64_t limit = device_capabilities(t->o.device)->max_allocation;
     for (uint32_t i = 1; i <= graph_tensor_count(micro->graph); i++)
-        if (tensor_bytes(micro->graph, (tensor_id){i}) > limit)
+        if (tensor_of(micro->graph, (tensor_id){i})->role != ROLE_ACTIVATION &&
+            tensor_bytes(micro->graph, (tensor_id){i}) > limit)
             return false;
     return true;
 }
@@ -91,7 +93,7 @@ static igvk_status choose_micro(trainer *t, compiled_graph *micro) {
         if (t->o.batch % count)
             continue;
         status = compile_micro(t, count, micro);
-        bool too_large = status == IGVK_ERROR_DEVICE_MEMORY && count > 1 && !fixed; // a tensor beyond an allocation
+        bool too_large = status == IGVK_ERROR_DEVICE_MEMORY && count > 1 && !fixed; // beyond a limit
         if (status != IGVK_OK && !too_large)
             return status;
         need = resident_bytes(t, count) + micro->plan.peak;

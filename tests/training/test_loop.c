@@ -186,6 +186,51 @@ static void micro_batches_change_rounding_alone(void **state) {
     assert_int_equal(c.step, 1);
 }
 
+// The first step's loss and gradient norm, and the images at once.
+static uint32_t first_step(loop_options *o, const char *run, double out[2]) {
+    char *log = NULL, path[192];
+    size_t size = 0;
+    checkpoint_counters c;
+    o->steps = 1;
+    assert_int_equal(training_loop(o), IGVK_OK);
+    snprintf(path, sizeof path, "%s/log.jsonl", run);
+    assert_int_equal(file_read(path, 1 << 20, &log, &size), IGVK_OK);
+    assert_int_equal(sscanf(log, "{\"step\": 0, \"loss\": %lf", &out[0]), 1);
+    assert_int_equal(sscanf(strstr(log, "\"gradient_norm\""), "\"gradient_norm\": %lf", &out[1]), 1);
+    free(log);
+    checkpoint_of(run, 1, path);
+    assert_int_equal(checkpoint_read_counters(path, &c), IGVK_OK);
+    return c.micro_batch;
+}
+
+// A batch beyond what the device binds or allocates in one piece is accumulated from smaller ones, the weights lie in
+// several chunks and the activations in several blocks.
+static void what_a_device_limits_is_split(void **state) {
+    (void)state;
+    const device_options limits[] = {{.max_binding = 36 << 10}, {.max_allocation = 36 << 10}};
+    for (size_t k = 0; k < 2; k++) {
+        char run[128], name[32];
+        double split[2], whole[2];
+        device_options d = limits[k];
+        device *limited = NULL;
+        d.no_address = getenv("IGVK_TEST_NO_ADDRESS") != NULL;
+        assert_int_equal(device_open(&d, &limited), IGVK_OK);
+        snprintf(name, sizeof name, "limited-%zu", k);
+        loop_options o = options_for(run, name);
+        o.trainer.device = limited;
+        o.trainer.micro_batch = 0;
+        uint32_t micro = first_step(&o, run, split);
+        assert_true(micro == 4 || micro == 2);
+        device_close(&limited);
+        snprintf(name, sizeof name, "unlimited-%zu", k);
+        o = options_for(run, name);
+        o.trainer.micro_batch = micro;
+        assert_int_equal(first_step(&o, run, whole), micro);
+        for (int i = 0; i < 2; i++)
+            assert_true(fabs(split[i] - whole[i]) < 1e-6 * whole[i]);
+    }
+}
+
 static void the_loss_falls_with_the_guided_target_too(void **state) {
     (void)state;
     char run[128], *log = NULL, path[192];
@@ -349,6 +394,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumed_runs_end_with_the_same_bits),
         cmocka_unit_test(micro_batches_change_rounding_alone),
+        cmocka_unit_test(what_a_device_limits_is_split),
         cmocka_unit_test(the_loss_falls_with_the_guided_target_too),
         cmocka_unit_test(a_stop_saves),
         cmocka_unit_test(a_gradient_that_is_not_finite_leaves_the_state_before_it),
