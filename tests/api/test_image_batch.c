@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Batches of images: what a device limits makes a chosen batch smaller, never other images.
-#include "api/image_batch.h"
+#include "api/sheet_job.h"
 #include "core/philox.h"
 #include "vulkan/parameter_memory.h"
 
@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #define IMAGES 8
+#define ROWS 2
 
 static const model_config config = {.kind = "sit",
                                     .height = 8,
@@ -59,42 +60,50 @@ static void close_model(model *m) {
     device_close(&m->device);
 }
 
-// Images at once of a device with these limits, and all images.
-static uint32_t sample(device_options limits, uint32_t batch, float *out) {
+typedef struct kept {
+    float *images;
+    size_t rows;
+} kept;
+
+static igvk_status keep_row(void *user, const char *label, const float *images) {
+    (void)label;
+    kept *k = user;
+    size_t elements = IMAGES * model_elements(&config);
+    memcpy(k->images + k->rows++ * elements, images, elements * sizeof *images);
+    return IGVK_OK;
+}
+
+// Images at once on a device with these limits, and all images of all rows.
+static uint32_t sample(device_options limits, float *out) {
     image_request requests[IMAGES];
     model m = {0};
-    image_batch *b = NULL;
+    kept k = {.images = out};
     open_model(&m, limits);
     for (uint32_t i = 0; i < IMAGES; i++)
         requests[i] = (image_request){.label = i % 3, .seed = 7 * i};
     parameter_set set = {.layout = m.layout, .arena_name = "ema", .role = ROLE_PARAMETER};
-    sampling_method method = {.solver = SOLVER_EULER, .steps = 2, .ig = {1.5, 0, 1}, .cfg = {1.5, 0, 1}};
-    image_batch_options o = {.device = m.device,
-                             .store = m.store,
-                             .config = &config,
-                             .parameters = &set,
-                             .method = &method,
-                             .batch = batch,
-                             .expected = IMAGES};
-    assert_int_equal(image_batch_create(&o, &b), IGVK_OK);
-    uint32_t size = image_batch_size(b);
-    for (uint32_t i = 0; i < IMAGES; i += size)
-        assert_int_equal(
-            image_batch_run(b, requests + i, size < IMAGES - i ? size : IMAGES - i, out + i * model_elements(&config)),
-            IGVK_OK);
-    image_batch_destroy(&b);
+    sheet_job job = {.device = m.device,
+                     .models = {{.store = m.store, .config = &config, .parameters = &set}},
+                     .model_count = 1,
+                     .requests = requests,
+                     .request_count = IMAGES,
+                     .method = {.solver = SOLVER_EULER, .steps = 2, .ig = {1.5, 0, 1}, .cfg = {1.5, 0, 1}}};
+    assert_int_equal(sheet_job_rows(&job, "ig+cfg,none"), IGVK_OK);
+    assert_int_equal(sheet_job_draw(&job, NULL, keep_row, &k), IGVK_OK);
+    assert_int_equal(k.rows, ROWS);
+    uint64_t bytes = store_bytes(m.store, "sampling.high");
     close_model(&m);
-    return size;
+    return (uint32_t)(bytes / (model_elements(&config) * sizeof(float)));
 }
 
 static void what_a_device_limits_makes_the_batch_smaller(void **state) {
     (void)state;
-    uint64_t elements = IMAGES * model_elements(&config);
+    uint64_t elements = ROWS * IMAGES * model_elements(&config);
     float *whole = calloc(elements, sizeof *whole), *split = calloc(elements, sizeof *split);
     const device_options limits[] = {{.max_binding = 36 << 10}, {.max_allocation = 36 << 10}};
-    assert_int_equal(sample((device_options){0}, 0, whole), IMAGES);
+    assert_int_equal(sample((device_options){0}, whole), IMAGES);
     for (size_t k = 0; k < 2; k++) {
-        uint32_t size = sample(limits[k], 0, split);
+        uint32_t size = sample(limits[k], split);
         assert_true(size >= 1 && size <= IMAGES / 2);
         assert_memory_equal(whole, split, elements * sizeof *whole);
     }
