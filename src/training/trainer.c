@@ -62,7 +62,7 @@ static igvk_status compile_validation(const trainer *t, training_losses *losses,
 
 static uint64_t resident_bytes(const trainer *t, uint32_t micro) {
     uint64_t images = model_elements(&t->o.model) * micro * 4;
-    return RESIDENT_SETS * parameter_memory_bytes(t->layout) + (BATCH_RING + 1) * images;
+    return RESIDENT_SETS * parameter_memory_bytes(t->layout) + (BATCH_RING + 1) * images + t->o.reserve;
 }
 
 static igvk_status refuse_memory(const trainer *t, uint64_t need, uint64_t available) {
@@ -213,9 +213,6 @@ const parameter_layout *trainer_layout(const trainer *t) {
 store *trainer_store(trainer *t) {
     return t->store;
 }
-workspace *trainer_workspace(trainer *t) {
-    return t->workspace;
-}
 uint32_t trainer_micro_batch(const trainer *t) {
     return t->micro;
 }
@@ -328,10 +325,6 @@ bool trainer_take(trainer *t, training_result *out) {
 igvk_status trainer_finish(trainer *t) {
     igvk_status status = drain(t, 0);
     return status == IGVK_OK ? device_wait(t->o.device) : status;
-}
-
-igvk_status trainer_clear_stop(trainer *t) {
-    return store_fill(t->store, "training.stop", 0, 4, 0);
 }
 
 // ---- validation and diagnosis ----------------------------------------------------------------------

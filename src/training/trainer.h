@@ -25,6 +25,7 @@ typedef struct trainer_options {
     uint32_t batch;       // effective
     uint32_t micro_batch; // divides batch; 0: the largest divisor whose plan fits the free memory
     uint64_t seed;
+    uint64_t reserve;     // bytes of device memory left for what runs between steps (sample sheets)
 } trainer_options;
 
 typedef struct trainer trainer;
@@ -34,7 +35,6 @@ void trainer_destroy(trainer **t);
 
 const parameter_layout *trainer_layout(const trainer *t);
 store *trainer_store(trainer *t);
-workspace *trainer_workspace(trainer *t);
 uint32_t trainer_micro_batch(const trainer *t);
 // Official initial values from the seed; the EMA starts equal to the model, moments at zero.
 igvk_status trainer_initialise(trainer *t);
@@ -48,13 +48,12 @@ igvk_status trainer_step(trainer *t, uint64_t step, batch_reader read, void *use
 typedef struct training_result {
     uint64_t step;
     double loss, loss_final, loss_auxiliary, gradient_norm;
-    bool finite; // false: the update was held back, and so are all after it until trainer_clear_stop
+    bool finite; // false: the update was held back, and so are all after it
 } training_result;
 // The next finished step's result; false where none has finished yet.
 bool trainer_take(trainer *t, training_result *out);
 // Waits for everything submitted; all results can be taken.
 igvk_status trainer_finish(trainer *t);
-igvk_status trainer_clear_stop(trainer *t);
 
 // The step's forward and backward once more, every node's output checked: writes the first non-finite tensor's
 // description into `out`. For a step that came back not finite, after trainer_finish.
