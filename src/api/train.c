@@ -2,8 +2,8 @@
 // igvk_train: options to a run folder and the training loop.
 #include "api/loaded_model.h"
 #include "api/options.h"
-#include "api/sheet_job.h"
 #include "api/train_config.h"
+#include "api/train_sheet.h"
 #include "core/file.h"
 #include "training/loop.h"
 #include "training/run_folder.h"
@@ -11,9 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SHEET_CLASSES 10 // columns of a sample sheet, at most
-#define SHEET_SEED 0
 
 typedef struct training_job {
     igvk_train_options o; // resolved: absolute paths
@@ -25,6 +22,7 @@ typedef struct training_job {
     char *config_json, *names_json, *resume_from;
     bool made_run; // the run folder is this job's own
     loop_options loop;
+    train_sheet sheet;
 } training_job;
 
 // ---- resolving -------------------------------------------------------------------------------------
@@ -110,36 +108,36 @@ static void fill_trainer_options(const training_job *j, trainer_options *t) {
 
 // ---- sample sheets ---------------------------------------------------------------------------------
 
-static igvk_status draw_sheet(void *user, trainer *t, uint64_t step, const char *path) {
-    training_job *j = user;
-    const model_config *c = &j->loop.trainer.model;
-    igvk_status status = IGVK_OK;
-    image_request requests[SHEET_CLASSES];
-    char title[128];
-    parameter_set set = {.layout = trainer_layout(t), .arena_name = SET_EMA, .role = ROLE_PARAMETER};
-    uint32_t count = c->classes && c->classes < SHEET_CLASSES ? c->classes : SHEET_CLASSES;
-    for (uint32_t i = 0; i < count; i++)
-        requests[i] = (image_request){.label = c->classes ? (uint32_t)((uint64_t)i * c->classes / count) : 0,
-                                      .seed = SHEET_SEED + i};
-    snprintf(title, sizeof title, "step %llu, EMA, Heun %llu steps", (unsigned long long)step,
-             (unsigned long long)j->o.sheet_steps);
-    sheet_job job = {.device = j->device,
-                     .models = {{.store = trainer_store(t), .config = c, .parameters = &set}},
-                     .model_count = 1,
-                     .class_names = j->class_names,
-                     .requests = requests,
-                     .request_count = count,
-                     .title = title,
-                     .path = path,
-                     .method = {.solver = SOLVER_HEUN,
-                                .steps = (uint32_t)j->o.sheet_steps,
-                                .path = c->path,
-                                .ig = {j->o.sheet_ig_scale, 0, 1},
-                                .cfg = {j->o.sheet_cfg_scale, 0, 1}}};
-    TRY(sheet_job_rows(&job, c->null_class ? "none,cfg,ig,ig+cfg" : "none,ig"));
-    TRY(sheet_job_draw(&job, NULL, NULL, NULL));
-done:
-    return status;
+static void message(const training_job *j, const char *text) {
+    if (j->events && j->events->message)
+        j->events->message(j->events->user, text);
+}
+
+static igvk_status draw_sheet(void *user, trainer *t, uint64_t step, const char *path, const igvk_events *events) {
+    const training_job *j = user;
+    return train_sheet_draw(&j->sheet, t, step, path, events);
+}
+
+// Sheets only watch a run: where they cannot be made it goes without.
+static void plan_sheets(training_job *j, const dataset_info *info) {
+    loop_options *l = &j->loop;
+    char text[IGVK_TEXT];
+    if (!j->o.sheet_every || (info->channels != 1 && info->channels != 3))
+        return;
+    j->sheet = (train_sheet){.device = j->device,
+                             .config = &l->trainer.model,
+                             .class_names = j->class_names,
+                             .steps = (uint32_t)j->o.sheet_steps,
+                             .ig_scale = j->o.sheet_ig_scale,
+                             .cfg_scale = j->o.sheet_cfg_scale};
+    if (train_sheet_plan(&j->sheet) != IGVK_OK) {
+        snprintf(text, sizeof text, "note: no sample sheets: %s", igvk_error_text());
+        message(j, text);
+        return;
+    }
+    l->trainer.reserve = j->sheet.bytes;
+    l->sheet = draw_sheet;
+    l->sheet_user = j;
 }
 
 // ---- running ---------------------------------------------------------------------------------------
@@ -185,8 +183,7 @@ static igvk_status prepare(training_job *j) {
     l->log_every = o->log_every;
     l->save_interval = o->save_interval;
     l->events = j->events;
-    l->sheet = info->channels == 1 || info->channels == 3 ? draw_sheet : NULL;
-    l->sheet_user = j;
+    plan_sheets(j, info);
 done:
     return status;
 }

@@ -26,7 +26,9 @@ typedef struct loop {
     double rate;         // images a second, smoothed over windows
     double window_start; // results come in bursts: a window is at least RATE_WINDOW long
     uint64_t window_steps;
-    bool warm; // a first result has come
+    bool warm;                                // a first result has come
+    double sheet_seconds, validation_seconds; // what the last took
+    bool interrupted;                         // the user asked to stop
     uint64_t saved_step;
 } loop;
 
@@ -188,10 +190,11 @@ static igvk_status stop_not_finite(loop *l, const training_result *r) {
     l->counters.step = r->step;
     TRY(save(l));
     find_non_finite(l, r->step, where, sizeof where);
-    status = fail(IGVK_ERROR_NOT_FINITE,
-                  "step %llu: the gradient is not finite (first in %s); the state before it is saved: --resume it with a "
-                  "lower --learning-rate or --clip",
-                  (unsigned long long)r->step, where);
+    status =
+        fail(IGVK_ERROR_NOT_FINITE,
+             "step %llu: the gradient is not finite (first in %s); the state before it is saved: --resume it with a "
+             "lower --learning-rate or --clip",
+             (unsigned long long)r->step, where);
 done:
     return status;
 }
@@ -224,6 +227,7 @@ static igvk_status settle(loop *l) {
 static igvk_status validate(loop *l) {
     igvk_status status = IGVK_OK;
     text_buffer line = {0};
+    double begin = clock_seconds();
     if (!l->validation)
         return IGVK_OK;
     TRY(settle(l));
@@ -236,20 +240,46 @@ static igvk_status validate(loop *l) {
         (unsigned long long)(l->counters.step - 1), r.final_loss, r.auxiliary_loss, line.text ? line.text : ""));
     message(l, "step %llu: validation loss %.4f, auxiliary %.4f (EMA, %u held-out images)",
             (unsigned long long)l->counters.step, r.final_loss, r.auxiliary_loss, r.images);
+    l->validation_seconds = clock_seconds() - begin;
     restart_window(l);
 done:
     text_free(&line);
     return status;
 }
 
+static bool asked_to_stop(loop *l) {
+    const igvk_events *e = l->o->events;
+    l->interrupted = l->interrupted || (e && e->stop && e->stop(e->user));
+    return l->interrupted;
+}
+
+// Seconds that `next` still may take are kept for the last checkpoint.
+static bool time_is_up(const loop *l, double next) {
+    double save = 2 * l->save_seconds > TIME_RESERVE ? 2 * l->save_seconds : TIME_RESERVE;
+    return l->o->time > 0 && elapsed(l) + next + save >= l->o->time;
+}
+
+static bool stop_sheet(void *user) {
+    loop *l = user;
+    return asked_to_stop(l) || time_is_up(l, 0);
+}
+
+// A sheet only watches: no fault of its own ends the run.
 static igvk_status draw_sheet(loop *l) {
     igvk_status status = IGVK_OK;
+    double begin = clock_seconds();
+    igvk_events events = {.user = l, .stop = stop_sheet};
     char *path = run_sheet_path(l->o->run, l->counters.step);
     if (!path)
         return fail_memory("a path", 0);
     TRY(settle(l));
-    TRY(l->o->sheet(l->o->sheet_user, l->trainer, l->counters.step, path));
+    status = l->o->sheet(l->o->sheet_user, l->trainer, l->counters.step, path, &events);
+    l->sheet_seconds = clock_seconds() - begin;
     restart_window(l);
+    if (status != IGVK_OK && status != IGVK_ERROR_DEVICE_LOST) {
+        message(l, "note: no sample sheet of step %llu: %s", (unsigned long long)l->counters.step, igvk_error_text());
+        status = IGVK_OK;
+    }
 done:
     free(path);
     return status;
@@ -272,21 +302,18 @@ done:
     return status;
 }
 
-static bool asked_to_stop(const loop *l) {
-    return l->o->events && l->o->events->stop && l->o->events->stop(l->o->events->user);
-}
-
-static bool time_is_up(const loop *l) {
-    double reserve = 2 * l->save_seconds + (l->rate > 0 ? 2 * l->o->trainer.batch / l->rate : 0);
-    return l->o->time > 0 && elapsed(l) + (reserve > TIME_RESERVE ? reserve : TIME_RESERVE) >= l->o->time;
+// What the next step takes, with what is due after it.
+static double next_seconds(const loop *l) {
+    uint64_t step = l->counters.step + 1;
+    double seconds = l->rate > 0 ? 2 * l->o->trainer.batch / l->rate : 0;
+    seconds += every(l->o->validate_every, step) ? l->validation_seconds : 0;
+    return seconds + (l->o->sheet && every(l->o->sheet_every, step) ? l->sheet_seconds : 0);
 }
 
 static igvk_status take_steps(loop *l) {
     igvk_status status = IGVK_OK;
-    bool interrupted = false;
     while (!l->o->steps || l->counters.step < l->o->steps) {
-        interrupted = asked_to_stop(l);
-        if (interrupted || time_is_up(l))
+        if (asked_to_stop(l) || time_is_up(l, next_seconds(l)))
             break;
         TRY(trainer_step(l->trainer, l->counters.step, read_batch, l));
         l->counters.step++;
@@ -295,7 +322,7 @@ static igvk_status take_steps(loop *l) {
     TRY(settle(l));
     if (l->saved_step != l->counters.step)
         TRY(save(l));
-    if (interrupted)
+    if (l->interrupted)
         status = fail(IGVK_INTERRUPTED, "stopped after step %llu; saved in %s", (unsigned long long)l->counters.step,
                       l->o->run);
 done:

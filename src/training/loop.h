@@ -18,8 +18,10 @@ typedef struct loop_options {
     uint64_t validate_every, sheet_every, save_every, keep, log_every; // steps; 0: never (keep: at least 1)
     double save_interval;                                              // seconds; 0: never
     const igvk_events *events;                                         // null: none
-    // Draws a sample sheet of the EMA to `path`; null: none. Runs between steps.
-    igvk_status (*sheet)(void *user, trainer *t, uint64_t step, const char *path);
+
+    // Draws a sample sheet of the EMA to `path`; null: none. Runs between steps; its error is told, and training goes
+    // on. Returns IGVK_INTERRUPTED where events->stop asks for it: the user wants to stop, or time is up.
+    igvk_status (*sheet)(void *user, trainer *t, uint64_t step, const char *path, const igvk_events *events);
     void *sheet_user;
 } loop_options;
 

@@ -148,6 +148,29 @@ static void a_refused_resume_changes_no_configuration(void **state) {
     assert_int_equal(train(&o), IGVK_ERROR_INVALID);
 }
 
+// ---- sample sheets ---------------------------------------------------------------------------------
+
+static void sheets_of_a_run_are_drawn_and_a_failing_one_is_told(void **state) {
+    (void)state;
+    igvk_train_options o;
+    char path[IGVK_TEXT + 64];
+    new_run(&o, "sheets");
+    set(&o, "sheet-every", "1");
+    set(&o, "sheet-steps", "2");
+    assert_int_equal(train(&o), IGVK_OK);
+    for (int step = 1; step <= 2; step++) {
+        snprintf(path, sizeof path, "%s/samples/step-%08d.png", o.out, step);
+        assert_true(path_exists(path));
+    }
+    snprintf(path, sizeof path, "%s/samples/step-00000003.png", o.out);
+    assert_int_equal(folder_create(path), IGVK_OK); // in the next sheet's place
+    resumed_run(&o, o.out);
+    set(&o, "steps", "3");
+    assert_int_equal(train(&o), IGVK_OK);
+    assert_non_null(strstr(test.told, "note: no sample sheet of step 3: "));
+    assert_true(has_checkpoint(&o, 3));
+}
+
 // One argument: the tests whose names match it.
 int main(int argc, char **argv) {
     if (argc > 1)
@@ -155,6 +178,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_resumed_run_keeps_what_it_changed),
         cmocka_unit_test(a_refused_resume_changes_no_configuration),
+        cmocka_unit_test(sheets_of_a_run_are_drawn_and_a_failing_one_is_told),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

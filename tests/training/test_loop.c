@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The training loop on the device: resumed runs end with the same bits, micro-batches change nothing but rounding,
 // a stop saves, a gradient that is not finite leaves the state before it.
+#include "core/clock.h"
 #include "core/file.h"
 #include "data/dataset.h"
 #include "formats/safetensors.h"
@@ -272,6 +273,116 @@ static void a_stop_saves(void **state) {
     assert_true(path_exists(path));
 }
 
+// ---- sample sheets ---------------------------------------------------------------------------------
+
+typedef struct sheets {
+    enum { SHEET_FAILS, SHEET_WAITS_FOR_STOP, SHEET_TAKES_A_SECOND } kind;
+    unsigned drawn, asked; // sheets; times the user was asked whether to stop
+    double last;           // clock at the last one's end
+    char told[512];
+} sheets;
+
+static igvk_status draw(void *user, trainer *t, uint64_t step, const char *path, const igvk_events *events) {
+    sheets *s = user;
+    double begin = clock_seconds();
+    (void)t, (void)step, (void)path;
+    s->drawn++;
+    igvk_status status = IGVK_OK;
+    if (s->kind == SHEET_FAILS)
+        status = (fail)(IGVK_ERROR_INTERNAL, "the pencil broke");
+    while (s->kind == SHEET_WAITS_FOR_STOP && !events->stop(events->user) && clock_seconds() - begin < 20)
+        usleep(10000);
+    if (s->kind == SHEET_WAITS_FOR_STOP)
+        status = (fail)(IGVK_INTERRUPTED, "stopped");
+    if (s->kind == SHEET_TAKES_A_SECOND)
+        usleep(1000000);
+    s->last = clock_seconds();
+    return status;
+}
+
+static void keep_message(void *user, const char *text) {
+    sheets *s = user;
+    snprintf(s->told + strlen(s->told), sizeof s->told - strlen(s->told), "%s\n", text);
+}
+
+static bool stop_once_in_the_sheet(void *user) {
+    sheets *s = user;
+    return s->drawn == 1 && ++s->asked == 3;
+}
+
+static void a_broken_sheet_is_told_and_training_goes_on(void **state) {
+    (void)state;
+    char run[128], path[192];
+    sheets s = {.kind = SHEET_FAILS};
+    igvk_events events = {.user = &s, .message = keep_message};
+    loop_options o = options_for(run, "broken-sheet");
+    o.sheet = draw;
+    o.sheet_user = &s;
+    o.sheet_every = 2;
+    o.events = &events;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    assert_int_equal(s.drawn, 3);
+    assert_non_null(strstr(s.told, "no sample sheet of step 4: the pencil broke"));
+    checkpoint_of(run, 6, path);
+    assert_true(path_exists(path));
+}
+
+static void a_sheet_is_stopped_by_the_user(void **state) {
+    (void)state;
+    char run[128], path[192];
+    sheets s = {.kind = SHEET_WAITS_FOR_STOP};
+    igvk_events events = {.user = &s, .stop = stop_once_in_the_sheet};
+    loop_options o = options_for(run, "stopped-sheet");
+    o.sheet = draw;
+    o.sheet_user = &s;
+    o.sheet_every = 2;
+    o.events = &events;
+    assert_int_equal(training_loop(&o), IGVK_INTERRUPTED);
+    assert_int_equal(s.drawn, 1);
+    checkpoint_of(run, 2, path);
+    assert_true(path_exists(path));
+}
+
+static void a_sheet_is_stopped_by_the_time(void **state) {
+    (void)state;
+    char run[128];
+    sheets s = {.kind = SHEET_WAITS_FOR_STOP};
+    double begin = clock_seconds();
+    loop_options o = options_for(run, "late-sheet");
+    o.sheet = draw;
+    o.sheet_user = &s;
+    o.sheet_every = 1;
+    o.time = 4;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    assert_true(s.drawn <= 1 && clock_seconds() - begin < 15);
+}
+
+// Two seconds are kept for the last checkpoint. How long a sheet takes is known from the second one on.
+static void time_is_kept_for_the_sheet_that_is_due(void **state) {
+    (void)state;
+    char run[128];
+    sheets s = {.kind = SHEET_TAKES_A_SECOND};
+    loop_options o = options_for(run, "time");
+    o.sheet = draw;
+    o.sheet_user = &s;
+    o.sheet_every = 1;
+    o.time = 4.6;
+    double begin = clock_seconds();
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    assert_true(s.drawn == 1 || s.last - begin < o.time - 2 + 0.3);
+}
+
+static void memory_is_left_for_sheets(void **state) {
+    (void)state;
+    char run[128];
+    loop_options o = options_for(run, "reserve");
+    o.trainer.micro_batch = 0;
+    o.trainer.reserve = 1ull << 60;
+    assert_int_equal(training_loop(&o), IGVK_ERROR_DEVICE_MEMORY);
+}
+
+// ---- faults ----------------------------------------------------------------------------------------
+
 static void a_gradient_that_is_not_finite_leaves_the_state_before_it(void **state) {
     (void)state;
     char run[128], path[192], a[192];
@@ -397,6 +508,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(what_a_device_limits_is_split),
         cmocka_unit_test(the_loss_falls_with_the_guided_target_too),
         cmocka_unit_test(a_stop_saves),
+        cmocka_unit_test(a_broken_sheet_is_told_and_training_goes_on),
+        cmocka_unit_test(a_sheet_is_stopped_by_the_user),
+        cmocka_unit_test(a_sheet_is_stopped_by_the_time),
+        cmocka_unit_test(time_is_kept_for_the_sheet_that_is_due),
+        cmocka_unit_test(memory_is_left_for_sheets),
         cmocka_unit_test(a_gradient_that_is_not_finite_leaves_the_state_before_it),
         cmocka_unit_test(no_checkpoint_follows_a_gradient_that_is_not_finite),
         cmocka_unit_test(a_failing_search_for_the_cause_loses_no_state),
