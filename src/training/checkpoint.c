@@ -30,10 +30,21 @@ done:
     return status;
 }
 
+PRINTF_LIKE(3, 4)
+static igvk_status set_number(safetensors_writer *w, const char *key, const char *format, ...) {
+    text_buffer text = {0};
+    va_list arguments;
+    va_start(arguments, format);
+    text_append_v(&text, format, arguments);
+    va_end(arguments);
+    igvk_status status = text.text ? safetensors_set_metadata(w, key, text.text) : fail_memory(key, 0);
+    text_free(&text);
+    return status;
+}
+
 static igvk_status set_metadata(safetensors_writer *w, const model_config *model, const checkpoint_counters *c,
                                 const checkpoint_texts *texts) {
     igvk_status status = IGVK_OK;
-    char number[64];
     char *json = model_config_to_json(model);
     if (!json)
         return fail_memory("the model's configuration", 0);
@@ -42,12 +53,9 @@ static igvk_status set_metadata(safetensors_writer *w, const model_config *model
     TRY(safetensors_set_metadata(w, "igvk.classes", texts->class_names));
     TRY(safetensors_set_metadata(w, "igvk.kernels", c->kernels));
     TRY(safetensors_set_metadata(w, "igvk.dataset", c->dataset));
-    snprintf(number, sizeof number, "%llu", (unsigned long long)c->step);
-    TRY(safetensors_set_metadata(w, "igvk.step", number));
-    snprintf(number, sizeof number, "%.3f", c->seconds);
-    TRY(safetensors_set_metadata(w, "igvk.seconds", number));
-    snprintf(number, sizeof number, "%u", c->micro_batch);
-    TRY(safetensors_set_metadata(w, "igvk.micro_batch", number));
+    TRY(set_number(w, "igvk.step", "%llu", (unsigned long long)c->step));
+    TRY(set_number(w, "igvk.seconds", "%.3f", c->seconds));
+    TRY(set_number(w, "igvk.micro_batch", "%u", c->micro_batch));
 done:
     free(json);
     return status;

@@ -356,21 +356,44 @@ done:
     return status;
 }
 
+// On a resumed run as many images at once as before, for the same order of sums; fewer where they do not fit.
+static igvk_status create_trainer(loop *l) {
+    igvk_status status = IGVK_OK;
+    trainer_options options = l->o->trainer;
+    uint32_t before = 0;
+    if (l->o->resume_from) {
+        TRY(checkpoint_read_counters(l->o->resume_from, &l->counters));
+        before = l->counters.micro_batch;
+        if (!options.micro_batch)
+            options.micro_batch = before;
+    }
+    status = trainer_create(&options, &l->trainer);
+    if (status == IGVK_ERROR_DEVICE_MEMORY && before && !l->o->trainer.micro_batch) {
+        options.micro_batch = 0;
+        status = trainer_create(&options, &l->trainer);
+    }
+    TRY(status);
+    if (before && before != trainer_micro_batch(l->trainer))
+        message(l,
+                "note: %u images at once, %u so far: the bits will differ from those of a run that went on as before",
+                trainer_micro_batch(l->trainer), before);
+done:
+    return status;
+}
+
 static igvk_status begin(loop *l) {
     igvk_status status = IGVK_OK;
     const loop_options *o = l->o;
-    trainer_options options = o->trainer;
-    if (o->resume_from && !options.micro_batch) { // the same order of sums
-        TRY(checkpoint_read_counters(o->resume_from, &l->counters));
-        options.micro_batch = l->counters.micro_batch;
-    }
-    TRY(trainer_create(&options, &l->trainer));
-    TRY(check_disk(l, o->keep + 1));
+    uint64_t files = 0;
+    TRY(create_trainer(l));
+    TRY(run_remove_leftovers(o->run));
+    TRY(run_missing_checkpoints(o->run, o->keep ? o->keep : 1, &files));
+    TRY(check_disk(l, files));
     if (o->resume_from) {
         TRY(resume(l));
     } else {
         TRY(trainer_initialise(l->trainer));
-        describe_kernels(options.device, l->counters.kernels, sizeof l->counters.kernels);
+        describe_kernels(o->trainer.device, l->counters.kernels, sizeof l->counters.kernels);
         strcpy(l->counters.dataset, dataset_describe(o->data)->digest);
     }
     l->counters.micro_batch = trainer_micro_batch(l->trainer);

@@ -25,7 +25,7 @@ typedef struct trainer_options {
     uint32_t batch;       // effective
     uint32_t micro_batch; // divides batch; 0: the largest divisor whose plan fits the free memory
     uint64_t seed;
-    uint64_t reserve;     // bytes of device memory left for what runs between steps (sample sheets)
+    uint64_t reserve; // bytes of device memory left for what runs between steps (sample sheets)
 } trainer_options;
 
 typedef struct trainer trainer;

@@ -8,6 +8,7 @@
 #include "training/loop.h"
 #include "training/run_folder.h"
 
+#include <locale.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -187,6 +188,50 @@ static void micro_batches_change_rounding_alone(void **state) {
     assert_int_equal(c.step, 1);
 }
 
+static void keep_message(void *user, const char *text) {
+    char *told = user; // 1024 bytes
+    size_t used = strlen(told);
+    snprintf(told + used, 1024 - used, "%s\n", text);
+}
+
+// Images at once are the checkpoint's, so that the bits are; where they do not fit, or the user wants others, it is
+// told.
+static void a_resumed_run_tells_of_other_micro_batches(void **state) {
+    (void)state;
+    char run[128], path[192], told[1024];
+    igvk_events events = {.user = told, .message = keep_message};
+    checkpoint_counters c;
+    loop_options o = options_for(run, "resumed-micro");
+    o.trainer.micro_batch = 8;
+    o.steps = 1;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    const device_options limits = {.max_binding = 36 << 10, .no_address = getenv("IGVK_TEST_NO_ADDRESS") != NULL};
+    device *limited = NULL;
+    assert_int_equal(device_open(&limits, &limited), IGVK_OK);
+    const struct {
+        device *device;
+        uint32_t asked, taken;
+        const char *note;
+    } rows[] = {{test.device, 0, 8, NULL},
+                {limited, 0, 4, "note: 4 images at once, 8 so far"},
+                {test.device, 2, 2, "note: 2 images at once, 4 so far"}};
+    for (uint32_t i = 0; i < 3; i++) {
+        checkpoint_of(run, 1 + i, path);
+        o.resume_from = path;
+        o.trainer.device = rows[i].device;
+        o.trainer.micro_batch = rows[i].asked;
+        o.steps = 2 + i;
+        o.events = &events;
+        told[0] = 0;
+        assert_int_equal(training_loop(&o), IGVK_OK);
+        assert_true(rows[i].note ? strstr(told, rows[i].note) != NULL : strstr(told, "so far") == NULL);
+        checkpoint_of(run, 2 + i, path);
+        assert_int_equal(checkpoint_read_counters(path, &c), IGVK_OK);
+        assert_int_equal(c.micro_batch, rows[i].taken);
+    }
+    device_close(&limited);
+}
+
 // The first step's loss and gradient norm, and the images at once.
 static uint32_t first_step(loop_options *o, const char *run, double out[2]) {
     char *log = NULL, path[192];
@@ -279,7 +324,7 @@ typedef struct sheets {
     enum { SHEET_FAILS, SHEET_WAITS_FOR_STOP, SHEET_TAKES_A_SECOND } kind;
     unsigned drawn, asked; // sheets; times the user was asked whether to stop
     double last;           // clock at the last one's end
-    char told[512];
+    char told[1024];
 } sheets;
 
 static igvk_status draw(void *user, trainer *t, uint64_t step, const char *path, const igvk_events *events) {
@@ -300,11 +345,6 @@ static igvk_status draw(void *user, trainer *t, uint64_t step, const char *path,
     return status;
 }
 
-static void keep_message(void *user, const char *text) {
-    sheets *s = user;
-    snprintf(s->told + strlen(s->told), sizeof s->told - strlen(s->told), "%s\n", text);
-}
-
 static bool stop_once_in_the_sheet(void *user) {
     sheets *s = user;
     return s->drawn == 1 && ++s->asked == 3;
@@ -314,7 +354,7 @@ static void a_broken_sheet_is_told_and_training_goes_on(void **state) {
     (void)state;
     char run[128], path[192];
     sheets s = {.kind = SHEET_FAILS};
-    igvk_events events = {.user = &s, .message = keep_message};
+    igvk_events events = {.user = s.told, .message = keep_message};
     loop_options o = options_for(run, "broken-sheet");
     o.sheet = draw;
     o.sheet_user = &s;
@@ -472,6 +512,23 @@ static void the_newest_checkpoints_are_kept(void **state) {
     free(steps);
 }
 
+// A host program may have a locale whose decimal point is a comma.
+static void checkpoints_are_read_back_in_every_locale(void **state) {
+    (void)state;
+    char run[128], path[192];
+    checkpoint_counters c;
+    if (!setlocale(LC_NUMERIC, "de_DE.UTF-8") && !setlocale(LC_NUMERIC, "fr_FR.UTF-8"))
+        skip();
+    loop_options o = options_for(run, "locale");
+    o.steps = 1;
+    igvk_status status = training_loop(&o);
+    setlocale(LC_NUMERIC, "C");
+    assert_int_equal(status, IGVK_OK);
+    checkpoint_of(run, 1, path);
+    assert_int_equal(checkpoint_read_counters(path, &c), IGVK_OK);
+    assert_true(c.seconds > 0);
+}
+
 static void another_dataset_is_refused_on_resume(void **state) {
     (void)state;
     char run[128], path[192], data[128];
@@ -505,6 +562,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumed_runs_end_with_the_same_bits),
         cmocka_unit_test(micro_batches_change_rounding_alone),
+        cmocka_unit_test(a_resumed_run_tells_of_other_micro_batches),
         cmocka_unit_test(what_a_device_limits_is_split),
         cmocka_unit_test(the_loss_falls_with_the_guided_target_too),
         cmocka_unit_test(a_stop_saves),
@@ -517,6 +575,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(no_checkpoint_follows_a_gradient_that_is_not_finite),
         cmocka_unit_test(a_failing_search_for_the_cause_loses_no_state),
         cmocka_unit_test(the_newest_checkpoints_are_kept),
+        cmocka_unit_test(checkpoints_are_read_back_in_every_locale),
         cmocka_unit_test(another_dataset_is_refused_on_resume),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
