@@ -33,8 +33,10 @@ static igvk_status method_of(parity_case *c, const json_t *run, sampling_method 
         .solver = json_is_true(json_object_get(run, "heun")) ? SOLVER_HEUN : SOLVER_EULER,
         .steps = steps >= 1 && steps < 1e6 ? (uint32_t)steps : 0,
         .path = strcmp(path, "cosine") == 0 ? PATH_COSINE : PATH_LINEAR,
-        .cfg = {parity_number_or(run, "cfg_scale", 1), parity_number_or(run, "guidance_low", 0), parity_number_or(run, "guidance_high", 1)},
-        .ig = {parity_number_or(run, "sg_scale", 1), parity_number_or(run, "sg_guidance_low", 0), parity_number_or(run, "sg_guidance_high", 1)},
+        .cfg = {parity_number_or(run, "cfg_scale", 1), parity_number_or(run, "guidance_low", 0),
+                parity_number_or(run, "guidance_high", 1)},
+        .ig = {parity_number_or(run, "sg_scale", 1), parity_number_or(run, "sg_guidance_low", 0),
+               parity_number_or(run, "sg_guidance_high", 1)},
     };
     if (strncmp(sampler_name, "euler_maruyama", 14) == 0)
         m->solver = SOLVER_SDE;
@@ -49,13 +51,17 @@ typedef struct sampler_inputs {
     const safetensors_entry *shape, *noise_shape;
 } sampler_inputs;
 
-static igvk_status run_one(parity_case *c, const json_t *entry, const model_config *m, const parameter_set *set, store *s,
-                           const sampler_inputs *in) {
+static igvk_status run_one(parity_case *c, const json_t *entry, const model_config *m, const parameter_set *set,
+                           store *s, const sampler_inputs *in) {
     igvk_status status = IGVK_OK;
     sampling_method method;
     sampling_stage *stages = NULL;
     trajectory t = {.c = c, .run = parity_text_or(entry, "name", ""), .elements = in->shape->elements};
-    sampler_options o = {.device = c->device, .store = s, .config = m, .parameters = set, .batch = (uint32_t)in->shape->shape[0],
+    sampler_options o = {.device = c->device,
+                         .store = s,
+                         .config = m,
+                         .parameters = set,
+                         .batch = (uint32_t)in->shape->shape[0],
                          .given_noise = true};
     TRY(method_of(c, entry, &method));
     TRY(schedule_make(&method, &stages, &o.stage_count));
@@ -67,8 +73,13 @@ static igvk_status run_one(parity_case *c, const json_t *entry, const model_conf
     if (!t.state)
         THROW(IGVK_ERROR_MEMORY, "out of memory for a state");
     TRY(sampler_create(&o, &t.sampler));
-    sampling_run run = {.stages = stages, .stage_count = o.stage_count, .labels = in->labels, .latents = in->latents,
-                        .noise = in->noise, .after_step = give_state, .user = &t};
+    sampling_run run = {.stages = stages,
+                        .stage_count = o.stage_count,
+                        .labels = in->labels,
+                        .latents = in->latents,
+                        .noise = in->noise,
+                        .after_step = give_state,
+                        .user = &t};
     TRY(sampler_run(t.sampler, &run));
 done:
     sampler_destroy(&t.sampler);
@@ -104,7 +115,10 @@ igvk_status parity_run_sampler(parity_case *c) {
     if (m.channels != in.shape->shape[1])
         THROW(IGVK_ERROR_INVALID, "%s: latents have %llu channels, the model %u", c->folder,
               (unsigned long long)in.shape->shape[1], m.channels);
-    layout = parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
+    if (m.classes)
+        TRY(parity_check_labels(c, &m, in.labels, in.shape->shape[0]));
+    layout =
+        parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
     if (!layout)
         THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
     model_kind_find(m.kind)->parameters(&m, layout);
