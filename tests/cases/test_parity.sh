@@ -93,6 +93,12 @@ expect 'images stored as f16' 0 ' 0 out$' spoilt/forward
 ones F64 "$one_f64"
 expect 'images stored as f64' 0 ' 0 out$' spoilt/forward
 
+# One unusable folder of several: told, passed over, and the rest is counted.
+expect 'unusable folders among others' 2 'nowhere: no such folder' nowhere "$cases/forward" nothing "$cases/sampler"
+for said in '^ok .*forward' '^ok .*sampler' '^[1-9][0-9]* within, 0 out$' '^igvk: 2 of 4 folders could not be used'; do
+    grep -q "$said" log || { echo "FAILED: unusable folders among others: no '$said'"; cat log; exit 1; }
+done
+
 # Tolerances beside the folder; its name by the resolved path.
 fresh forward && mv spoilt/forward/tolerances.json spoilt/
 expect 'tolerances of the parent' 0 ' 0 out$' spoilt/forward/../forward/.
