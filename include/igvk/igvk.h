@@ -48,6 +48,7 @@ const char *igvk_version(void);
 typedef struct igvk_progress {
     const char *what;      // "train", "sample", ...
     uint64_t done, total;  // steps, images, ...; total 0: unknown
+    uint32_t step, steps;  // sampling: within the batch at work; 0: between batches
     double seconds;        // since the start
     double seconds_left;   // negative: unknown
     double rate;           // images a second; 0: unknown

@@ -24,7 +24,6 @@ typedef struct sampling_job {
     uint64_t count;
     nearest_count *nearest; // null without --against
     char parameters[512];
-    double start;
 } sampling_job;
 
 static void message(const sampling_job *j, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -64,13 +63,19 @@ static igvk_status check_options(const igvk_sample_options *o) {
 static igvk_status make_method(sampling_job *j) {
     const igvk_sample_options *o = j->o;
     const model_config *c = &j->model.config;
-    j->method = (sampling_method){.solver = o->mode == 0 ? SOLVER_SDE : o->heun ? SOLVER_HEUN : SOLVER_EULER,
+    j->method = (sampling_method){.solver = o->mode == 0 ? SOLVER_SDE
+                                            : o->heun    ? SOLVER_HEUN
+                                                         : SOLVER_EULER,
                                   .steps = (uint32_t)o->steps,
-                                  .path = o->path == 0 ? c->path : o->path == 1 ? PATH_LINEAR : PATH_COSINE,
+                                  .path = o->path == 0   ? c->path
+                                          : o->path == 1 ? PATH_LINEAR
+                                                         : PATH_COSINE,
                                   .ig = {o->ig_scale, o->ig_low, o->ig_high},
                                   .cfg = {o->cfg_scale, o->cfg_low, o->cfg_high}};
     if (!c->null_class && (o->cfg_scale > 1 || strstr(o->grid, "cfg")))
-        return fail(IGVK_ERROR_INVALID, "--cfg-scale %g: the model was trained without a no-class label (label dropout 0): use IG alone", o->cfg_scale);
+        return fail(IGVK_ERROR_INVALID,
+                    "--cfg-scale %g: the model was trained without a no-class label (label dropout 0): use IG alone",
+                    o->cfg_scale);
     return IGVK_OK;
 }
 
@@ -81,10 +86,11 @@ static void describe(sampling_job *j) {
     const char *file = strrchr(j->model.path, '/');
     const char *slash = strrchr(j->o->compare, '/');
     const char *other = j->o->compare[0] ? slash ? slash + 1 : j->o->compare : NULL;
-    snprintf(j->parameters, sizeof j->parameters, "model %.120s (%s)%s%.120s, %s %u steps, path %s, IG %g on [%g, %g], CFG %g on [%g, %g], igvk %s",
-             file ? file + 1 : j->model.path, j->o->weights ? "model" : "EMA",
-             other ? ", 2: " : "", other ? other : "", solvers[m->solver], m->steps,
-             m->path == PATH_COSINE ? "cosine" : "linear", m->ig.scale, m->ig.low, m->ig.high, m->cfg.scale, m->cfg.low, m->cfg.high, IGVK_VERSION);
+    snprintf(j->parameters, sizeof j->parameters,
+             "model %.120s (%s)%s%.120s, %s %u steps, path %s, IG %g on [%g, %g], CFG %g on [%g, %g], igvk %s",
+             file ? file + 1 : j->model.path, j->o->weights ? "model" : "EMA", other ? ", 2: " : "", other ? other : "",
+             solvers[m->solver], m->steps, m->path == PATH_COSINE ? "cosine" : "linear", m->ig.scale, m->ig.low,
+             m->ig.high, m->cfg.scale, m->cfg.low, m->cfg.high, IGVK_VERSION);
 }
 
 static parameter_set weights_of(const loaded_model *m) {
@@ -92,17 +98,6 @@ static parameter_set weights_of(const loaded_model *m) {
 }
 
 // ---- images ----------------------------------------------------------------------------------------
-
-static igvk_status tell(sampling_job *j, uint64_t done, uint64_t total, uint64_t since) {
-    double seconds = clock_seconds() - j->start, rate = seconds > 0 ? (double)(done - since) / seconds : 0;
-    igvk_progress p = {.what = "sample", .done = done, .total = total, .seconds = seconds, .rate = rate,
-                       .seconds_left = rate > 0 ? (double)(total - done) / rate : -1, .device_bytes = device_memory_used(j->device)};
-    if (j->events && j->events->progress)
-        j->events->progress(j->events->user, &p);
-    if (done < total && j->events && j->events->stop && j->events->stop(j->events->user))
-        return fail(IGVK_INTERRUPTED, "stopped after %llu of %llu images", (unsigned long long)done, (unsigned long long)total);
-    return IGVK_OK;
-}
 
 // Columns of the plain sheet: one per class asked for in turn, where that fits.
 static uint32_t plain_columns(const sampling_job *j) {
@@ -119,17 +114,25 @@ static igvk_status sample_plain(sampling_job *j, image_batch *batch, sample_file
     uint64_t elements = model_elements(&j->model.config), first = sample_files_done(files);
     uint32_t size = image_batch_size(batch);
     float *images = malloc(size * elements * sizeof *images);
+    sampling_progress progress = {.events = j->events,
+                                  .device = j->device,
+                                  .total = j->count,
+                                  .done = first,
+                                  .present = first,
+                                  .start = clock_seconds(),
+                                  .saved =
+                                      j->o->out[0] ? "the same command goes on from there" : "nothing was written"};
     if (!images)
         return fail_memory("a batch of images", size * elements * sizeof *images);
     if (first)
         message(j, "%llu images are there already", (unsigned long long)first);
     for (uint64_t i = first; i < j->count; i += size) {
         uint32_t n = j->count - i < size ? (uint32_t)(j->count - i) : size;
-        TRY(image_batch_run(batch, j->requests + i, n, images));
+        TRY(image_batch_run(batch, j->requests + i, n, &progress, images));
         TRY(sample_files_add(files, n, images));
         if (kept)
             memcpy(kept + i * elements, images, n * elements * sizeof *images);
-        TRY(tell(j, i + n, j->count, first));
+        TRY(sampling_progress_batch(&progress, n));
     }
     TRY(sample_files_finish(files));
 done:
@@ -147,19 +150,32 @@ static igvk_status run_plain(sampling_job *j) {
     parameter_set set = weights_of(&j->model);
     bool keep = o->sheet[0] || o->against[0];
     if (keep && j->count > SHEET_IMAGES)
-        THROW(IGVK_ERROR_INVALID, "--count %llu: a sheet and --against take at most %d images", (unsigned long long)j->count, SHEET_IMAGES);
-    image_batch_options b = {.device = j->device, .store = j->model.store, .config = c, .parameters = &set, .method = &j->method,
-                             .batch = (uint32_t)o->batch, .expected = j->count};
+        THROW(IGVK_ERROR_INVALID, "--count %llu: a sheet and --against take at most %d images",
+              (unsigned long long)j->count, SHEET_IMAGES);
+    image_batch_options b = {.device = j->device,
+                             .store = j->model.store,
+                             .config = c,
+                             .parameters = &set,
+                             .method = &j->method,
+                             .batch = (uint32_t)o->batch,
+                             .expected = j->count};
     TRY(image_batch_create(&b, &batch));
-    TRY(sample_files_create(&(sample_files_options){.folder = o->out, .npz = o->npz, .config = c, .class_names = j->model.class_names,
-                                                    .parameters = j->parameters, .requests = j->requests, .count = j->count}, &files));
+    TRY(sample_files_create(&(sample_files_options){.folder = o->out,
+                                                    .npz = o->npz,
+                                                    .config = c,
+                                                    .class_names = j->model.class_names,
+                                                    .parameters = j->parameters,
+                                                    .requests = j->requests,
+                                                    .count = j->count},
+                            &files));
     if (keep && !(kept = calloc(j->count * model_elements(c), sizeof *kept)))
         THROW(IGVK_ERROR_MEMORY, "out of memory for %llu images", (unsigned long long)j->count);
     if (kept)
         TRY(sample_files_read_present(files, kept));
     TRY(sample_plain(j, batch, files, kept));
     if (o->sheet[0])
-        TRY(sheet_plain(o->sheet, c, j->model.class_names, j->requests, j->count, plain_columns(j), j->parameters, kept));
+        TRY(sheet_plain(o->sheet, c, j->model.class_names, j->requests, j->count, plain_columns(j), j->parameters,
+                        kept));
     if (j->nearest)
         TRY(nearest_count_add(j->nearest, "all", j->requests, j->count, kept));
 done:
@@ -180,11 +196,14 @@ static igvk_status count_cell(void *user, const char *label, const float *images
 static igvk_status open_compared(sampling_job *j) {
     const model_config *a = &j->model.config, *b = &j->compared.config;
     igvk_status status = loaded_model_open(j->device, j->o->compare, "ema", &j->compared);
-    if (status == IGVK_OK && (a->channels != b->channels || a->height != b->height || a->width != b->width || a->classes != b->classes))
-        status = fail(IGVK_ERROR_INVALID, "--compare %s: makes images of %ux%ux%u in %u classes, --model of %ux%ux%u in %u", j->o->compare,
+    if (status == IGVK_OK &&
+        (a->channels != b->channels || a->height != b->height || a->width != b->width || a->classes != b->classes))
+        status = fail(IGVK_ERROR_INVALID,
+                      "--compare %s: makes images of %ux%ux%u in %u classes, --model of %ux%ux%u in %u", j->o->compare,
                       b->channels, b->height, b->width, b->classes, a->channels, a->height, a->width, a->classes);
     if (status == IGVK_OK && !b->null_class && j->o->cfg_scale > 1)
-        status = fail(IGVK_ERROR_INVALID, "--compare %s: was trained without a no-class label: leave --cfg-scale away", j->o->compare);
+        status = fail(IGVK_ERROR_INVALID, "--compare %s: was trained without a no-class label: leave --cfg-scale away",
+                      j->o->compare);
     return status;
 }
 
@@ -192,16 +211,26 @@ static igvk_status run_sheet(sampling_job *j) {
     igvk_status status = IGVK_OK;
     parameter_set first = weights_of(&j->model), second;
     if (j->count > SHEET_IMAGES)
-        THROW(IGVK_ERROR_INVALID, "--count %llu: a sheet takes at most %d images a row", (unsigned long long)j->count, SHEET_IMAGES);
-    sheet_job s = {.device = j->device, .class_names = j->model.class_names, .requests = j->requests,
-                   .request_count = (uint32_t)j->count, .method = j->method, .title = j->parameters,
-                   .path = j->o->sheet[0] ? j->o->sheet : NULL, .model_count = 1};
-    s.models[0] = (sheet_model){.store = j->model.store, .config = &j->model.config, .parameters = &first, .batch = (uint32_t)j->o->batch};
+        THROW(IGVK_ERROR_INVALID, "--count %llu: a sheet takes at most %d images a row", (unsigned long long)j->count,
+              SHEET_IMAGES);
+    sheet_job s = {.device = j->device,
+                   .class_names = j->model.class_names,
+                   .requests = j->requests,
+                   .request_count = (uint32_t)j->count,
+                   .method = j->method,
+                   .title = j->parameters,
+                   .path = j->o->sheet[0] ? j->o->sheet : NULL,
+                   .model_count = 1};
+    s.models[0] = (sheet_model){
+        .store = j->model.store, .config = &j->model.config, .parameters = &first, .batch = (uint32_t)j->o->batch};
     if (j->o->compare[0]) {
         TRY(open_compared(j));
         second = weights_of(&j->compared);
-        s.models[s.model_count++] = (sheet_model){.name = "2:", .store = j->compared.store, .config = &j->compared.config,
-                                                  .parameters = &second, .batch = (uint32_t)j->o->batch};
+        s.models[s.model_count++] = (sheet_model){.name = "2:",
+                                                  .store = j->compared.store,
+                                                  .config = &j->compared.config,
+                                                  .parameters = &second,
+                                                  .batch = (uint32_t)j->o->batch};
         s.models[0].name = "1:";
     }
     TRY(j->o->grid[0] ? sheet_job_grid(&s, j->o->grid) : sheet_job_rows(&s, j->o->sheet_rows));
@@ -219,14 +248,14 @@ static igvk_status prepare(sampling_job *j) {
     TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &j->device));
     TRY(loaded_model_open(j->device, o->model, o->weights ? "model" : "ema", &j->model));
     if (j->model.config.channels != 1 && j->model.config.channels != 3)
-        THROW(IGVK_ERROR_INVALID, "%s: makes latents of %u channels, which need an autoencoder to become pictures", j->model.path,
-              j->model.config.channels);
+        THROW(IGVK_ERROR_INVALID, "%s: makes latents of %u channels, which need an autoencoder to become pictures",
+              j->model.path, j->model.config.channels);
     TRY(make_method(j));
-    TRY(class_list_make(o->classes, o->count, o->seed, j->model.config.classes, j->model.class_names, &j->requests, &j->count));
+    TRY(class_list_make(o->classes, o->count, o->seed, j->model.config.classes, j->model.class_names, &j->requests,
+                        &j->count));
     describe(j);
     if (o->against[0])
         TRY(nearest_count_create(o->against, &j->model.config, j->model.class_names, &j->nearest));
-    j->start = clock_seconds();
 done:
     return status;
 }

@@ -59,9 +59,15 @@ static igvk_status create_sheet(const sheet_job *j, sheet **out) {
         row_label(j, r / j->row_count, r % j->row_count, rows.texts[r], sizeof *rows.texts);
     for (uint32_t k = 0; k < column_count; k++)
         column_label(j, k, columns.texts[k], sizeof *columns.texts);
-    TRY(sheet_create(&(sheet_options){.rows = row_count, .columns = column_count, .channels = c->channels, .height = c->height,
-                                      .width = c->width, .title = j->title, .row_labels = rows.pointers,
-                                      .column_labels = columns.pointers}, out));
+    TRY(sheet_create(&(sheet_options){.rows = row_count,
+                                      .columns = column_count,
+                                      .channels = c->channels,
+                                      .height = c->height,
+                                      .width = c->width,
+                                      .title = j->title,
+                                      .row_labels = rows.pointers,
+                                      .column_labels = columns.pointers},
+                     out));
 done:
     labels_free(&columns);
     labels_free(&rows);
@@ -70,24 +76,10 @@ done:
 
 typedef struct cells {
     sheet_job *j;
-    const igvk_events *events;
-    sheet *sheet; // null: not drawn
+    sheet *sheet;  // null: not drawn
     float *images; // [request_count] of one cell
-    double start;
-    uint64_t done;
+    sampling_progress progress;
 } cells;
-
-static igvk_status tell(cells *c) {
-    uint64_t total = (uint64_t)c->j->model_count * c->j->row_count * c->j->group_count * c->j->request_count;
-    double seconds = clock_seconds() - c->start, rate = seconds > 0 ? (double)c->done / seconds : 0;
-    igvk_progress p = {.what = "sample", .done = c->done, .total = total, .seconds = seconds, .rate = rate,
-                       .seconds_left = rate > 0 ? (double)(total - c->done) / rate : -1, .device_bytes = device_memory_used(c->j->device)};
-    if (c->events && c->events->progress)
-        c->events->progress(c->events->user, &p);
-    if (c->done < total && c->events && c->events->stop && c->events->stop(c->events->user))
-        return fail(IGVK_INTERRUPTED, "stopped; the sheet was not written");
-    return IGVK_OK;
-}
 
 static sampling_method method_of(const sheet_job *j, uint32_t row, uint32_t group) {
     const sheet_axis *axes[] = {&j->rows[row], &j->groups[group]};
@@ -99,22 +91,50 @@ static sampling_method method_of(const sheet_job *j, uint32_t row, uint32_t grou
     return m;
 }
 
+static image_batch_options batch_of(const sheet_job *j, uint32_t model, const sampling_method *method) {
+    const sheet_model *m = &j->models[model];
+    return (image_batch_options){.device = j->device,
+                                 .store = m->store,
+                                 .config = m->config,
+                                 .parameters = m->parameters,
+                                 .method = method,
+                                 .batch = m->batch,
+                                 .expected = j->request_count};
+}
+
+// One batch for all cells, since the store's tensors keep its size: the least that any of them takes. What a cell
+// needs depends on which guidances it has, not on their scales.
+static igvk_status choose_batch(sheet_job *j, uint32_t model) {
+    igvk_status status = IGVK_OK;
+    bool seen[2][2] = {{false}};
+    uint32_t least = 0, size = 0;
+    for (uint32_t k = 0; k < j->row_count * j->group_count; k++) {
+        sampling_method method = method_of(j, k / j->group_count, k % j->group_count);
+        image_batch_options o = batch_of(j, model, &method);
+        if (seen[method.ig.scale > 1][method.cfg.scale > 1])
+            continue;
+        seen[method.ig.scale > 1][method.cfg.scale > 1] = true;
+        TRY(image_batch_choose(&o, &size));
+        least = least && least < size ? least : size;
+    }
+    j->models[model].batch = least;
+done:
+    return status;
+}
+
 static igvk_status sample_cell(cells *c, uint32_t model, uint32_t row, uint32_t group) {
     igvk_status status = IGVK_OK;
     sheet_job *j = c->j;
-    sheet_model *m = &j->models[model];
+    const sheet_model *m = &j->models[model];
     sampling_method method = method_of(j, row, group);
     image_batch *batch = NULL;
     uint64_t elements = model_elements(m->config);
-    TRY(image_batch_create(&(image_batch_options){.device = j->device, .store = m->store, .config = m->config,
-                                                  .parameters = m->parameters, .method = &method, .batch = m->batch,
-                                                  .expected = j->request_count}, &batch));
-    m->batch = image_batch_size(batch); // the store's tensors have this size from now on
+    image_batch_options o = batch_of(j, model, &method);
+    TRY(image_batch_create(&o, &batch));
     for (uint32_t i = 0; i < j->request_count; i += m->batch) {
         uint32_t n = j->request_count - i < m->batch ? j->request_count - i : m->batch;
-        TRY(image_batch_run(batch, j->requests + i, n, c->images + i * elements));
-        c->done += n;
-        TRY(tell(c));
+        TRY(image_batch_run(batch, j->requests + i, n, &c->progress, c->images + i * elements));
+        TRY(sampling_progress_batch(&c->progress, n));
     }
     for (uint32_t i = 0; c->sheet && i < j->request_count; i++)
         sheet_put_f32(c->sheet, model * j->row_count + row, group * j->request_count + i, c->images + i * elements);
@@ -142,12 +162,20 @@ done:
 igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events, sheet_cell each, void *user) {
     igvk_status status = IGVK_OK;
     uint64_t elements = model_elements(j->models[0].config);
-    cells c = {.j = j, .events = events, .start = clock_seconds()};
+    uint64_t cell_count = (uint64_t)j->model_count * j->row_count * j->group_count;
+    cells c = {.j = j,
+               .progress = {.events = events,
+                            .device = j->device,
+                            .total = cell_count * j->request_count,
+                            .start = clock_seconds(),
+                            .saved = "the sheet was not written"}};
     c.images = calloc(j->request_count * elements, sizeof *c.images);
     if (!c.images)
         return fail_memory("a row of images", j->request_count * elements * sizeof *c.images);
     if (j->path)
         TRY(create_sheet(j, &c.sheet));
+    for (uint32_t model = 0; model < j->model_count; model++)
+        TRY(choose_batch(j, model));
     for (uint32_t model = 0; model < j->model_count; model++)
         for (uint32_t row = 0; row < j->row_count; row++)
             TRY(sample_row(&c, model, row, each, user));
@@ -168,8 +196,9 @@ static bool one_class(const image_request *requests, uint64_t count, uint32_t co
     return true;
 }
 
-igvk_status sheet_plain(const char *path, const model_config *c, const json_t *class_names, const image_request *requests,
-                        uint64_t count, uint32_t columns, const char *title, const float *images) {
+igvk_status sheet_plain(const char *path, const model_config *c, const json_t *class_names,
+                        const image_request *requests, uint64_t count, uint32_t columns, const char *title,
+                        const float *images) {
     igvk_status status = IGVK_OK;
     labels names = {0};
     sheet *s = NULL;
@@ -179,8 +208,14 @@ igvk_status sheet_plain(const char *path, const model_config *c, const json_t *c
         if (one_class(requests, count, columns, k))
             snprintf(names.texts[k], sizeof *names.texts, "%.60s", class_name(class_names, requests[k].label, number));
     }
-    TRY(sheet_create(&(sheet_options){.rows = (uint32_t)((count + columns - 1) / columns), .columns = columns, .channels = c->channels,
-                                      .height = c->height, .width = c->width, .title = title, .column_labels = names.pointers}, &s));
+    TRY(sheet_create(&(sheet_options){.rows = (uint32_t)((count + columns - 1) / columns),
+                                      .columns = columns,
+                                      .channels = c->channels,
+                                      .height = c->height,
+                                      .width = c->width,
+                                      .title = title,
+                                      .column_labels = names.pointers},
+                     &s));
     for (uint64_t i = 0; i < count; i++)
         sheet_put_f32(s, (uint32_t)(i / columns), (uint32_t)(i % columns), images + i * model_elements(c));
     TRY(write_sheet(s, path, title));

@@ -18,7 +18,7 @@ typedef struct sheet_model {
     store *store;
     const model_config *config;
     const parameter_set *parameters;
-    uint32_t batch; // 0: chosen at the first row, then kept
+    uint32_t batch; // 0: chosen, for the row that needs most
 } sheet_model;
 #define SHEET_MODELS 2
 
@@ -29,8 +29,8 @@ typedef struct sheet_job {
     const json_t *class_names;
     const image_request *requests; // columns of each group
     uint32_t request_count;
-    sampling_method method;        // its scales are what rows switch on
-    const char *title, *path;      // path null: nothing is drawn
+    sampling_method method;                          // its scales are what rows switch on
+    const char *title, *path;                        // path null: nothing is drawn
     sheet_axis rows[SHEET_MOST], groups[SHEET_MOST]; // filled by sheet_job_rows or sheet_job_grid
     uint32_t row_count, group_count;
 } sheet_job;
@@ -46,7 +46,8 @@ igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events, sheet_cell e
 
 // A sheet of images that are there already, in rows of `columns`; each column is labelled with its class where all
 // of it have one.
-igvk_status sheet_plain(const char *path, const model_config *c, const json_t *class_names, const image_request *requests,
-                        uint64_t count, uint32_t columns, const char *title, const float *images);
+igvk_status sheet_plain(const char *path, const model_config *c, const json_t *class_names,
+                        const image_request *requests, uint64_t count, uint32_t columns, const char *title,
+                        const float *images);
 
 #endif
