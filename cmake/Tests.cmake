@@ -18,7 +18,7 @@ if(IGVK_SANITIZE)
 endif()
 
 set(unit_floors core formats graph models data cli)
-set(unit_tests ops/table sampling/schedule)
+set(unit_tests api/export ops/table sampling/schedule)
 # Device tests that also run by descriptors (those of ops do both by themselves), and those that also run under the
 # validation layer.
 set(descriptor_tests "^(sampling|training)/")

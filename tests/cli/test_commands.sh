@@ -96,6 +96,7 @@ expect 2 'igvk: *nowhere*' train --data nowhere --out x --model SiT-S/2
 expect 2 'igvk: *nowhere*' sample --model nowhere --out x
 expect 2 'igvk: *nowhere*' export --model nowhere --out x
 expect 2 'igvk: *nowhere*' parity nowhere
+expect 2 'igvk: cannot write nowhere/x.json: *' bench --json nowhere/x.json
 
 # ---- what sampling refuses before it opens a device
 refuses() { # PATTERN ARGUMENTS...
