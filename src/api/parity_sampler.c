@@ -186,6 +186,8 @@ igvk_status parity_run_sampler(parity_case *c) {
     if (m.channels != in.shape->shape[1])
         THROW(IGVK_ERROR_INVALID, "%s: latents have %llu channels, the model %u", c->folder,
               (unsigned long long)in.shape->shape[1], m.channels);
+    if (m.classes)
+        TRY(parity_check_labels(c, &m, in.labels, in.shape->shape[0]));
     layout =
         parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
     if (!layout)
