@@ -43,7 +43,7 @@ static void open_model(model *m, device_options o) {
     sit_kind.parameters(&config, m->layout);
     assert_int_equal(parameter_layout_check(m->layout), IGVK_OK);
     assert_int_equal(store_create(m->device, &m->store), IGVK_OK);
-    assert_int_equal(parameter_memory_add(m->store, m->layout, "ema"), IGVK_OK);
+    assert_int_equal(parameter_memory_add(m->store, m->layout, "ema", STORAGE_F32), IGVK_OK);
     for (size_t i = 0; i < parameter_count(m->layout); i++) {
         uint64_t n = shape_elements(parameter_at(m->layout, i)->shape);
         float *v = malloc(n * sizeof *v);
