@@ -57,13 +57,11 @@ static int tear_down(void **state) {
 static int make_store(void **state) {
     (void)state;
     assert_int_equal(store_create(test.device, &test.store), IGVK_OK);
-    assert_int_equal(parameter_memory_add(test.store, test.layout, "ema"), IGVK_OK);
-    for (size_t i = 0; i < parameter_count(test.layout); i++) {
-        float *v = malloc(shape_elements(parameter_at(test.layout, i)->shape) * sizeof *v);
-        parameter_initialise(test.layout, i, 1, v);
-        assert_int_equal(parameter_memory_write(test.store, test.layout, "ema", i, v), IGVK_OK);
-        free(v);
-    }
+    uint64_t seed = 1;
+    const parameter_set ema = {.layout = test.layout, .arena_name = "ema"};
+    const parameter_source initial = {.read = parameter_initialise, .user = &seed};
+    assert_int_equal(parameter_memory_add(test.store, test.layout, "ema", STORAGE_F32), IGVK_OK);
+    assert_int_equal(parameter_memory_fill(test.store, &ema, &initial), IGVK_OK);
     return 0;
 }
 
