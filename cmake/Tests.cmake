@@ -19,7 +19,7 @@ if(IGVK_SANITIZE)
 endif()
 
 set(unit_floors core formats graph models data cli)
-set(unit_tests ops/table sampling/schedule)
+set(unit_tests api/export ops/table sampling/schedule training/run_folder vulkan/control_group)
 # Device tests that also run by descriptors (those of ops do both by themselves), and those that also run under the
 # validation layer.
 set(descriptor_tests "^(sampling|training)/")
@@ -87,7 +87,7 @@ endforeach()
 
 # tests/test_NAME.sh and tests/cli/test_NAME.sh: shell scripts that get the source folder and, those of cli, the program.
 find_program(BASH bash)
-set(device_scripts cli/examples)
+set(device_scripts cli/examples cli/quickstart cli/sample)
 file(GLOB script_sources CONFIGURE_DEPENDS tests/test_*.sh tests/cli/test_*.sh)
 foreach(source IN LISTS script_sources)
   file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR}/tests ${source})

@@ -1,6 +1,6 @@
 #version 450
 // SPDX-License-Identifier: MIT
-// Up to six tensors [N, D] -> y [N, parts D]. Slots beyond `parts` are bound to the first and not read.
+// Up to eight tensors [N, D] -> y [N, parts D]. Slots beyond `parts` are bound to the first and not read.
 // scalars: N D, D
 #include "tensor.glsl"
 
@@ -12,7 +12,9 @@ TENSOR_READ(2, f32, x2)
 TENSOR_READ(3, f32, x3)
 TENSOR_READ(4, f32, x4)
 TENSOR_READ(5, f32, x5)
-TENSOR_WRITE(6, f32, y)
+TENSOR_READ(6, f32, x6)
+TENSOR_READ(7, f32, x7)
+TENSOR_WRITE(8, f32, y)
 
 #define PART(k) if (PARTS > k) STORE(f32, y, at + k * width, LOAD(f32, x##k, i))
 
@@ -26,5 +28,7 @@ void element(uint i) {
     PART(3);
     PART(4);
     PART(5);
+    PART(6);
+    PART(7);
 }
 #include "elements.glsl"

@@ -6,7 +6,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "tensor.glsl"
 
-TENSOR_WRITE(0, f32, out_)
+TENSOR_WRITE(0, f32, result)
 
 void main() {
     float chain[12];
@@ -20,5 +20,5 @@ void main() {
     } while (round < SCALAR(0));
     float sum = 0;
     UNROLL for (int i = 0; i < 12; i++) sum += chain[i];
-    STORE(f32, out_, linear_invocation(), sum);
+    STORE(f32, result, linear_invocation(), sum);
 }

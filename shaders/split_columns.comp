@@ -1,6 +1,6 @@
 #version 450
 // SPDX-License-Identifier: MIT
-// x [N, parts D] -> up to six tensors [N, D]. Slots beyond `parts` are bound to the first and left alone.
+// x [N, parts D] -> up to eight tensors [N, D]. Slots beyond `parts` are bound to the first and left alone.
 // scalars: N D, D
 #include "tensor.glsl"
 
@@ -13,6 +13,8 @@ TENSOR_WRITE(3, f32, y2)
 TENSOR_WRITE(4, f32, y3)
 TENSOR_WRITE(5, f32, y4)
 TENSOR_WRITE(6, f32, y5)
+TENSOR_WRITE(7, f32, y6)
+TENSOR_WRITE(8, f32, y7)
 
 #define PART(k) if (PARTS > k) STORE(f32, y##k, i, LOAD(f32, x, at + k * width))
 
@@ -26,5 +28,7 @@ void element(uint i) {
     PART(3);
     PART(4);
     PART(5);
+    PART(6);
+    PART(7);
 }
 #include "elements.glsl"

@@ -48,6 +48,7 @@ const char *igvk_version(void);
 typedef struct igvk_progress {
     const char *what;      // "train", "sample", ...
     uint64_t done, total;  // steps, images, ...; total 0: unknown
+    uint32_t step, steps;  // sampling: within the batch at work; 0: between batches
     double seconds;        // since the start
     double seconds_left;   // negative: unknown
     double rate;           // images a second; 0: unknown
@@ -138,11 +139,12 @@ typedef struct igvk_sample_options {
     char npz[IGVK_TEXT];     // ADM's layout: arr_0, N,H,W,C bytes
     char sheet[IGVK_TEXT];   // contact sheet, PNG
     char sheet_rows[IGVK_TEXT]; // "none,cfg,ig,ig+cfg": one row each with the same seeds
-    char grid[IGVK_TEXT];    // "ig=1,1.4,1.8 cfg=1,1.5": a sheet over two scales
+    char grid[IGVK_TEXT];    // "ig=1,1.4,1.8 cfg=1,1.5": a sheet over two scales, or over one
     char compare[IGVK_TEXT]; // a second model, drawn below the first in the sheet
     char classes[IGVK_TEXT]; // "A,B", "3-7", "all", "random", "balanced"
     char device[IGVK_TEXT];
     char against[IGVK_TEXT]; // dataset: report how many samples' nearest training image has the asked class
+    char nearest_sheet[IGVK_TEXT]; // PNG: each sample and, below it, its nearest training image of `against`
     uint32_t weights;        // 0 EMA, 1 model
     uint32_t mode;           // 0 SDE, 1 ODE
     uint32_t path;           // 0 as the checkpoint says, 1 linear, 2 cosine

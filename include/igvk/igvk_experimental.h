@@ -104,10 +104,12 @@ const igvk_option_list *igvk_parity_option_list(void);
 void igvk_parity_options_default(igvk_parity_options *o);
 
 typedef struct igvk_parity_result {
-    uint64_t within, out;
+    uint64_t within, out; // tensors
+    uint64_t unusable;    // folders
 } igvk_parity_result;
 // Runs each folder (none: the built-in cases) and calls `line` for every tensor. OK also where some are out:
-// see `result`. A folder that is unusable is IGVK_ERROR_INVALID.
+// see `result`. Of several folders an unusable one is told by events->message and passed over; the status is
+// IGVK_ERROR_INVALID in the end. What goes wrong with the device or the host's memory ends the run at once.
 igvk_status igvk_parity(const igvk_parity_options *o, const char *const *folders, size_t count,
                         void (*line)(void *user, const igvk_parity_line *l), void *user, const igvk_events *events,
                         igvk_parity_result *result);

@@ -2,6 +2,7 @@
 // igvk_bench: operators, forward, training step and sampling steps beside the device's own peaks, in one run.
 #include "api/bench_internal.h"
 
+#include "api/options.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/text.h"
@@ -20,18 +21,20 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-igvk_status bench_time(bench *b, igvk_status (*run)(void *user), void *user, bench_times *out) {
+igvk_status bench_time(bench *b, bench_run run, void *user, bench_times *out) {
     igvk_status status = IGVK_OK;
     double *times = calloc(MOST_RUNS, sizeof *times);
     size_t count = 0;
+    double own = -1;
     if (!times)
         return fail_memory("a list of times", MOST_RUNS * sizeof *times);
-    TRY(run(user)); // compiles and touches memory
+    TRY(run(user, &own)); // compiles and touches memory
     double begin = clock_seconds();
     while (count < MOST_RUNS && (count < LEAST_RUNS || clock_seconds() - begin < b->o->seconds)) {
         double start = clock_seconds();
-        TRY(run(user));
-        times[count++] = clock_seconds() - start;
+        own = -1;
+        TRY(run(user, &own));
+        times[count++] = own >= 0 ? own : clock_seconds() - start;
         if (b->events && b->events->stop && b->events->stop(b->events->user))
             THROW(IGVK_INTERRUPTED, "stopped");
     }
@@ -42,7 +45,8 @@ done:
     return status;
 }
 
-static igvk_status run_and_wait(void *user) {
+static igvk_status run_and_wait(void *user, double *seconds) {
+    (void)seconds;
     struct bench_program *p = user;
     igvk_status status = program_run(p->program, NULL);
     return status == IGVK_OK ? device_wait(p->device) : status;
@@ -56,7 +60,10 @@ igvk_status bench_time_program(bench *b, program *p, bench_times *out) {
 // ---- rows ------------------------------------------------------------------------------------------
 
 igvk_status bench_row(bench *b, const char *name, const bench_times *t, double flops, double bytes) {
-    igvk_bench_row r = {.name = name, .milliseconds = t->best * 1e3, .median = t->median * 1e3, .gflops = flops / t->best * 1e-9,
+    igvk_bench_row r = {.name = name,
+                        .milliseconds = t->best * 1e3,
+                        .median = t->median * 1e3,
+                        .gflops = flops / t->best * 1e-9,
                         .gigabytes = bytes / t->best * 1e-9};
     if (b->peak_flops > 0 && flops > 0)
         r.share = flops / t->best / b->peak_flops;
@@ -64,8 +71,8 @@ igvk_status bench_row(bench *b, const char *name, const bench_times *t, double f
         r.share = bytes / t->best / b->peak_bytes;
     if (b->row)
         b->row(b->user, &r);
-    json_t *entry = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f}", "name", name, "milliseconds", r.milliseconds, "median", r.median,
-                              "gflops", r.gflops, "gigabytes", r.gigabytes, "share", r.share);
+    json_t *entry = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f}", "name", name, "milliseconds", r.milliseconds, "median",
+                              r.median, "gflops", r.gflops, "gigabytes", r.gigabytes, "share", r.share);
     return json_array_append_new(b->rows, entry) == 0 ? IGVK_OK : fail_memory("a row", 0);
 }
 
@@ -108,8 +115,11 @@ static igvk_status linear_row(bench *b, int which) {
     TRY(external(b, g, "bench.x", m, k, &x));
     TRY(external(b, g, "bench.w", n, k, &w));
     TRY(external(b, g, "bench.dy", m, n, &dy));
-    out = which == 0 ? op_linear(g, x, w, &(linear_options){0}) : which == 1 ? op_linear_input_gradient(g, dy, w) : op_linear_weight_gradient(g, dy, x);
-    snprintf(name, sizeof name, "%s %llux%llux%llu", names[which], (unsigned long long)m, (unsigned long long)k, (unsigned long long)n);
+    out = which == 0   ? op_linear(g, x, w, &(linear_options){0})
+          : which == 1 ? op_linear_input_gradient(g, dy, w)
+                       : op_linear_weight_gradient(g, dy, x);
+    snprintf(name, sizeof name, "%s %llux%llux%llu", names[which], (unsigned long long)m, (unsigned long long)k,
+             (unsigned long long)n);
     TRY(bench_graph(b, name, &g, out, 2.0 * (double)m * (double)k * (double)n));
 done:
     graph_destroy(&g);
@@ -135,9 +145,9 @@ done:
 
 static igvk_status write_json(const bench *b) {
     const device_facts *f = device_facts_of(b->device);
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:O}", "igvk", IGVK_VERSION, "device", f->name, "driver", f->driver,
-                             "driver_info", f->driver_info, "peak_gflops", b->peak_flops * 1e-9, "peak_copy_gigabytes",
-                             b->peak_bytes * 1e-9, "rows", b->rows);
+    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:O}", "igvk", IGVK_VERSION, "device", f->name, "driver",
+                             f->driver, "driver_info", f->driver_info, "peak_gflops", b->peak_flops * 1e-9,
+                             "peak_copy_gigabytes", b->peak_bytes * 1e-9, "rows", b->rows);
     char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
     igvk_status status = text ? file_write_atomic(b->o->json, text, strlen(text)) : fail_memory("the report", 0);
     free(text);
@@ -149,6 +159,9 @@ igvk_status igvk_bench(const igvk_bench_options *o, void (*row)(void *user, cons
                        const igvk_events *events) {
     igvk_status status = IGVK_OK;
     bench b = {.o = o, .row = row, .user = user, .events = events, .rows = json_array()};
+    TRY(options_check(igvk_bench_option_list(), o));
+    if (o->json[0])
+        TRY(file_check_writable(o->json));
     TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &b.device));
     TRY(store_create(b.device, &b.store));
     TRY(bench_peaks(&b));

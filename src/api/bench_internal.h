@@ -30,8 +30,10 @@ struct bench_program {
     program *program;
 };
 
-// Repeats run() for about o->seconds after one run that is not counted.
-igvk_status bench_time(bench *b, igvk_status (*run)(void *user), void *user, bench_times *out);
+// Repeats run() for about o->seconds after one run that is not counted. A run that has parts which are not to be
+// measured sets *seconds to what the rest took; else the whole call counts.
+typedef igvk_status (*bench_run)(void *user, double *seconds);
+igvk_status bench_time(bench *b, bench_run run, void *user, bench_times *out);
 igvk_status bench_time_program(bench *b, program *p, bench_times *out); // submit to finish
 igvk_status bench_row(bench *b, const char *name, const bench_times *t, double flops, double bytes);
 // Takes the graph over; its externals are in b->store.

@@ -2,6 +2,7 @@
 #include "api/bench_internal.h"
 
 #include "api/loaded_model.h"
+#include "core/clock.h"
 #include "sampling/sampler.h"
 #include "training/trainer.h"
 #include "vulkan/parameter_memory.h"
@@ -26,7 +27,9 @@ static igvk_status record_single(bench *b, graph *g, const dispatch *d, program 
         return fail_memory("a dispatch", sizeof *d);
     c->list.items[0] = *d;
     c->list.count = c->list.capacity = 1;
-    TRY(memory_plan_make(&c->list, &(plan_options){.alignment = 256, .max_block = device_capabilities(b->device)->max_allocation}, &c->plan));
+    TRY(memory_plan_make(&c->list,
+                         &(plan_options){.alignment = 256, .max_block = device_capabilities(b->device)->max_allocation},
+                         &c->plan));
     TRY(workspace_create(b->device, w));
     TRY(workspace_reserve(*w, &c->plan));
     TRY(program_record(b->device, &c->list, &c->plan, b->store, *w, NULL, p));
@@ -74,7 +77,8 @@ struct copy_job {
     uint64_t bytes;
 };
 
-static igvk_status bench_copy(void *user) {
+static igvk_status bench_copy(void *user, double *seconds) {
+    (void)seconds;
     struct copy_job *j = user;
     return store_copy(j->store, "bench.from", 0, "bench.to", 0, j->bytes);
 }
@@ -111,12 +115,14 @@ static double graph_flops(const dispatch_list *l) {
     return sum;
 }
 
-static igvk_status forward_graph(const model_config *c, const parameter_layout *l, uint32_t batch, graph **out, tensor_id *keep) {
+static igvk_status forward_graph(const model_config *c, const parameter_layout *l, uint32_t batch, graph **out,
+                                 tensor_id *keep) {
     graph *g = *out = graph_new();
     if (!g)
         return fail_memory("a graph", 0);
     parameter_set set = {.layout = l, .arena_name = SET_MODEL, .role = ROLE_PARAMETER};
-    model_inputs in = {.x = graph_external(g, ROLE_INPUT, "validation.images", STORAGE_F32, SHAPE(batch, c->channels, c->height, c->width)),
+    model_inputs in = {.x = graph_external(g, ROLE_INPUT, "validation.images", STORAGE_F32,
+                                           SHAPE(batch, c->channels, c->height, c->width)),
                        .t = graph_external(g, ROLE_INPUT, "validation.times", STORAGE_F32, SHAPE(batch)),
                        .labels = graph_external(g, ROLE_INPUT, "validation.labels", STORAGE_U32, SHAPE(batch))};
     *keep = model_kind_find(c->kind)->build(g, c, &set, &in).final_output;
@@ -148,7 +154,8 @@ done:
     return status;
 }
 
-static igvk_status zero_batch(void *user, uint64_t step, uint32_t first, uint32_t count, float *images, uint32_t *labels) {
+static igvk_status zero_batch(void *user, uint64_t step, uint32_t first, uint32_t count, float *images,
+                              uint32_t *labels) {
     const model_config *c = user;
     (void)step;
     (void)first;
@@ -163,7 +170,8 @@ struct step_job {
     uint64_t step;
 };
 
-static igvk_status one_step(void *user) {
+static igvk_status one_step(void *user, double *seconds) {
+    (void)seconds;
     struct step_job *j = user;
     training_result r;
     igvk_status status = trainer_step(j->trainer, j->step++, zero_batch, j->config);
@@ -174,17 +182,36 @@ static igvk_status one_step(void *user) {
     return status;
 }
 
+#define TIMED_STAGES 8
+
 struct sampling_job {
+    device *device;
     sampler *sampler;
-    sampling_stage stage;
+    sampling_stage stages[1 + TIMED_STAGES]; // Euler steps; the first one and what comes before it are not measured
     float *latents;
     uint32_t *labels;
+    double begin;
 };
 
-static igvk_status one_stage(void *user) {
+static igvk_status after_stage(void *user, uint32_t step) {
     struct sampling_job *j = user;
-    sampling_run run = {.stages = &j->stage, .stage_count = 1, .labels = j->labels, .latents = j->latents};
-    return sampler_run(j->sampler, &run);
+    igvk_status status = step == 0 ? device_wait(j->device) : IGVK_OK;
+    if (step == 0)
+        j->begin = clock_seconds();
+    return status;
+}
+
+static igvk_status timed_stages(void *user, double *seconds) {
+    struct sampling_job *j = user;
+    sampling_run run = {.stages = j->stages,
+                        .stage_count = 1 + TIMED_STAGES,
+                        .labels = j->labels,
+                        .latents = j->latents,
+                        .after_step = after_stage,
+                        .user = j};
+    igvk_status status = sampler_run(j->sampler, &run);
+    *seconds = (clock_seconds() - j->begin) / TIMED_STAGES;
+    return status;
 }
 
 static igvk_status sampling_row(bench *b, const model_config *c, trainer *t, const char *name, double ig, double cfg) {
@@ -192,15 +219,23 @@ static igvk_status sampling_row(bench *b, const model_config *c, trainer *t, con
     bench_times times;
     uint32_t batch = (uint32_t)b->o->batch;
     parameter_set set = {.layout = trainer_layout(t), .arena_name = SET_EMA, .role = ROLE_PARAMETER};
-    struct sampling_job job = {.stage = {.time = 0.5, .ig = ig, .cfg = cfg, .coefficients = {1, -0.01, 0, 0}, .commit = true}};
-    sampler_options o = {.device = b->device, .store = trainer_store(t), .config = c, .parameters = &set, .batch = batch,
-                         .stages = &job.stage, .stage_count = 1};
+    struct sampling_job job = {.device = b->device};
+    for (uint32_t k = 0; k <= TIMED_STAGES; k++)
+        job.stages[k] = (sampling_stage){
+            .time = 0.5, .ig = ig, .cfg = cfg, .coefficients = {1, -0.01, 0, 0}, .step = k, .commit = true};
+    sampler_options o = {.device = b->device,
+                         .store = trainer_store(t),
+                         .config = c,
+                         .parameters = &set,
+                         .batch = batch,
+                         .stages = job.stages,
+                         .stage_count = 1 + TIMED_STAGES};
     job.latents = calloc(batch * model_elements(c), sizeof *job.latents);
     job.labels = calloc(batch, sizeof *job.labels);
     if (!job.latents || !job.labels)
         THROW(IGVK_ERROR_MEMORY, "out of memory for latents");
     TRY(sampler_create(&o, &job.sampler));
-    TRY(bench_time(b, one_stage, &job, &times));
+    TRY(bench_time(b, timed_stages, &job, &times));
     TRY(bench_row(b, name, &times, 0, 0));
 done:
     sampler_destroy(&job.sampler);
@@ -214,12 +249,22 @@ igvk_status bench_model(bench *b) {
     trainer *t = NULL;
     double flops = 0;
     bench_times times;
-    model_config c = {.channels = 4, .classes = 1000, .null_class = true, .mlp_ratio = 4, .height = (uint32_t)b->o->image,
+    model_config c = {.channels = 4,
+                      .classes = 1000,
+                      .null_class = true,
+                      .mlp_ratio = 4,
+                      .height = (uint32_t)b->o->image,
                       .width = (uint32_t)b->o->image};
     TRY(model_config_preset(b->o->model, &c));
-    trainer_options o = {.device = b->device, .model = c, .objective = {.auxiliary_weight = 0.5, .guided_target = 1}, .label_dropout = 0.1,
-                         .optimizer = {.learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1, .ema_decay = 0.9999},
-                         .batch = (uint32_t)b->o->batch, .micro_batch = (uint32_t)b->o->batch};
+    trainer_options o = {
+        .device = b->device,
+        .model = c,
+        .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
+        .label_dropout = 0.1,
+        .optimizer =
+            {.learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1, .ema_decay = 0.9999},
+        .batch = (uint32_t)b->o->batch,
+        .micro_batch = (uint32_t)b->o->batch};
     TRY(trainer_create(&o, &t));
     TRY(trainer_initialise(t));
     TRY(forward_row(b, &c, t, &flops));

@@ -2,9 +2,11 @@
 // igvk_export: the EMA of a checkpoint alone, under the official names, as f32 or f16; or for PyTorch.
 #include "api/export_torch.h"
 #include "api/loaded_model.h"
+#include "api/options.h"
 #include "igvk/igvk_experimental.h"
 #include "models/weights.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 typedef struct exporter {
@@ -13,6 +15,18 @@ typedef struct exporter {
     parameter_layout *layout;
     bool half;
 } exporter;
+
+// A finite value that f16 holds only as infinite is refused: what samples from it would be noise.
+static igvk_status narrow(const exporter *e, size_t i, const float *values, uint16_t *halves, uint64_t count) {
+    for (uint64_t k = 0; k < count; k++) {
+        halves[k] = f16_from_f32(values[k]);
+        if (isfinite(values[k]) && (halves[k] & 0x7fff) >= 0x7c00)
+            return fail(IGVK_ERROR_INVALID,
+                        "'%s': element %llu is %g, which f16 cannot hold (at most 65504): export without --half",
+                        parameter_at(e->layout, i)->name, (unsigned long long)k, (double)values[k]);
+    }
+    return IGVK_OK;
+}
 
 static igvk_status write_tensor(exporter *e, size_t i) {
     igvk_status status = IGVK_OK;
@@ -24,8 +38,8 @@ static igvk_status write_tensor(exporter *e, size_t i) {
         goto done;
     }
     TRY(weights_read(e->in, e->layout, i, 0, count, values));
-    for (uint64_t k = 0; e->half && k < count; k++)
-        halves[k] = f16_from_f32(values[k]);
+    if (e->half)
+        TRY(narrow(e, i, values, halves, count));
     TRY(e->half ? safetensors_write(e->out, halves, count * 2) : safetensors_write(e->out, values, count * 4));
 done:
     free(values);
@@ -81,6 +95,7 @@ igvk_status igvk_export(const igvk_export_options *o, const igvk_events *events)
     igvk_status status = IGVK_OK;
     exporter e = {.half = o->half};
     char *file = NULL;
+    TRY(options_check(igvk_export_option_list(), o));
     if (!o->out[0])
         THROW(IGVK_ERROR_INVALID, "--out: name the file to write");
     TRY(model_file_of(o->model, &file));

@@ -3,7 +3,6 @@
 
 #include "core/file.h"
 #include "core/text.h"
-#include "models/weights.h"
 #include "training/run_folder.h"
 #include "vulkan/parameter_memory.h"
 
@@ -23,7 +22,8 @@ igvk_status model_file_of(const char *path, char **file) {
 
 parameter_layout *layout_for(const device *d, const model_config *c) {
     const capabilities *caps = device_capabilities(d);
-    parameter_layout *l = parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
+    parameter_layout *l =
+        parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
     if (l)
         model_kind_find(c->kind)->parameters(c, l);
     return l;
@@ -49,35 +49,55 @@ static igvk_status refuse_too_large(device *d, const loaded_model *m) {
     uint64_t need = parameter_memory_bytes(m->layout, STORAGE_F32), available = device_memory_free(d);
     char a[32], b[32];
     if (available && need > available)
-        return fail(IGVK_ERROR_DEVICE_MEMORY, "%s: its weights need %s of device memory, %s are free", m->path, format_bytes(a, need),
-                    format_bytes(b, available));
+        return fail(IGVK_ERROR_DEVICE_MEMORY, "%s: its weights need %s of device memory, %s are free", m->path,
+                    format_bytes(a, need), format_bytes(b, available));
     return IGVK_OK;
 }
 
-igvk_status loaded_model_open(device *d, const char *path, const char *set, loaded_model *out) {
+// The weights fit the configuration: told without a device, from the file's header.
+static igvk_status check_weights(const loaded_model *m) {
+    parameter_layout *l = parameter_layout_create(UINT64_MAX / 2);
+    igvk_status status = l ? IGVK_OK : fail_memory("the parameter layout", 0);
+    if (l)
+        model_kind_find(m->config.kind)->parameters(&m->config, l);
+    if (status == IGVK_OK)
+        status = parameter_layout_check(l);
+    if (status == IGVK_OK)
+        status = weights_check(m->file, l);
+    parameter_layout_destroy(&l);
+    return status;
+}
+
+igvk_status loaded_model_open(const char *path, const char *set, loaded_model *out) {
     igvk_status status = IGVK_OK;
-    weights_file *w = NULL;
     memset(out, 0, sizeof *out);
     TRY(model_file_of(path, &out->path));
-    TRY(weights_open(out->path, set, &w));
-    out->config = *weights_config(w);
-    TRY(read_class_names(w, out->path, out));
-    out->layout = layout_for(d, &out->config);
-    TRY(out->layout ? parameter_layout_check(out->layout) : fail_memory("the parameter layout", 0));
-    TRY(weights_check(w, out->layout));
-    TRY(refuse_too_large(d, out));
-    TRY(store_create(d, &out->store));
-    TRY(parameter_memory_add(out->store, out->layout, SET_LOADED, STORAGE_F32));
-    TRY(parameter_memory_fill(out->store, &(parameter_set){.layout = out->layout, .arena_name = SET_LOADED},
-                              &(parameter_source){.read = weights_read, .user = w}));
+    TRY(weights_open(out->path, set, &out->file));
+    out->config = *weights_config(out->file);
+    TRY(read_class_names(out->file, out->path, out));
+    TRY(check_weights(out));
 done:
-    weights_close(&w);
     if (status != IGVK_OK)
         loaded_model_close(out);
     return status;
 }
 
+igvk_status loaded_model_load(device *d, loaded_model *m) {
+    igvk_status status = IGVK_OK;
+    m->layout = layout_for(d, &m->config);
+    TRY(m->layout ? parameter_layout_check(m->layout) : fail_memory("the parameter layout", 0));
+    TRY(refuse_too_large(d, m));
+    TRY(store_create(d, &m->store));
+    TRY(parameter_memory_add(m->store, m->layout, SET_LOADED, STORAGE_F32));
+    TRY(parameter_memory_fill(m->store, &(parameter_set){.layout = m->layout, .arena_name = SET_LOADED},
+                              &(parameter_source){.read = weights_read, .user = m->file}));
+    weights_close(&m->file);
+done:
+    return status;
+}
+
 void loaded_model_close(loaded_model *m) {
+    weights_close(&m->file);
     store_destroy(&m->store);
     parameter_layout_destroy(&m->layout);
     json_decref(m->class_names);

@@ -3,22 +3,25 @@
 #ifndef IGVK_API_LOADED_MODEL_H
 #define IGVK_API_LOADED_MODEL_H
 
-#include "models/model.h"
+#include "models/weights.h"
 #include "vulkan/store.h"
 
 #include <jansson.h>
 
 typedef struct loaded_model {
     model_config config;
-    json_t *class_names; // list of texts, may be empty; null names: numbers are used
-    parameter_layout *layout;
-    store *store;        // the weights are the set SET_LOADED
-    char *path;          // the file they came from
+    json_t *class_names;      // list of texts, may be empty; null names: numbers are used
+    weights_file *file;       // open until the weights are loaded
+    parameter_layout *layout; // null until then, as the store
+    store *store;             // the weights are the set SET_LOADED
+    char *path;               // the file they came from
 } loaded_model;
 #define SET_LOADED "ema"
 
-// `path`: a checkpoint, an exported file or a run folder (its newest checkpoint); `set`: "ema" or "model".
-igvk_status loaded_model_open(device *d, const char *path, const char *set, loaded_model *out);
+// `path`: a checkpoint, an exported file or a run folder (its newest checkpoint); `set`: "ema" or "model". Reads and
+// checks what describes the model, so that a job can be refused before a device is opened and weights are read.
+igvk_status loaded_model_open(const char *path, const char *set, loaded_model *out);
+igvk_status loaded_model_load(device *d, loaded_model *m); // once
 void loaded_model_close(loaded_model *m);
 // The file that `path` means (a run folder's newest checkpoint), malloc'd.
 igvk_status model_file_of(const char *path, char **file);

@@ -41,10 +41,12 @@ static const igvk_option table[] = {
     {"sheet-rows", "LIST", OPTION_TEXT(sheet_rows, ""), "Output",
      "rows of the sheet over the same seeds, of none, cfg, ig, ig+cfg; empty: one row, guided as asked"},
     {"grid", "SCALES", OPTION_TEXT(grid, ""), "Output",
-     "the sheet over two scales, such as \"ig=1,1.4,1.8 cfg=1,1.5\""},
+     "the sheet over one scale or two, such as \"ig=1,1.4,1.8 cfg=1,1.5\""},
     {"compare", "PATH", OPTION_PATH(compare), "Output", "a second model, drawn below the first in the sheet"},
     {"against", "DIR", OPTION_PATH(against), "Output",
      "dataset: tell how many images' nearest training image is of the class asked for"},
+    {"nearest-sheet", "FILE", OPTION_PATH(nearest_sheet), "Output",
+     "with --against: each image and, below it, its nearest training image, PNG"},
 
     {"batch", "N", OPTION_INTEGER(batch, 0, 65536, "0"), "Device",
      "images at a time, the same images at any; 0: chosen"},
@@ -52,5 +54,9 @@ static const igvk_option table[] = {
 };
 
 static const igvk_option_list list = OPTION_LIST(table);
-const igvk_option_list *igvk_sample_option_list(void) { return &list; }
-void igvk_sample_options_default(igvk_sample_options *o) { options_default(&list, o); }
+const igvk_option_list *igvk_sample_option_list(void) {
+    return &list;
+}
+void igvk_sample_options_default(igvk_sample_options *o) {
+    options_default(&list, o);
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The options of training. The last column says whether a resumed run may differ: what only watches the run,
-// ends it, or says where things lie may; what shapes its numbers may not.
+// ends it, or says where things lie may; what shapes its numbers may not, but for the way out of a gradient that is
+// not finite.
 #include "api/options.h"
 
 #include <stdbool.h>
@@ -51,14 +52,14 @@ static const igvk_option table[] = {
     {"micro-batch", "N", OPTION_INTEGER(micro_batch, 0, 65536, "0"), "Optimizer",
      "images at a time, accumulated to --batch; 0: the most that fit", FREE},
     {"learning-rate", "R", OPTION_NUMBER(learning_rate, 0, 1000, "1e-4"), "Optimizer",
-     "of AdamW, constant after warm-up", FIXED},
+     "of AdamW, constant after warm-up", FREE},
     {"warmup", "N", STEPS(warmup, "0"), "Optimizer", "steps over which the rate rises from 0", FIXED},
     {"beta1", "B", DECAY(beta1, "0.9"), "Optimizer", "AdamW's first moment", FIXED},
     {"beta2", "B", DECAY(beta2, "0.999"), "Optimizer", "AdamW's second moment", FIXED},
     {"epsilon", "E", OPTION_NUMBER(epsilon, 0, 1, "1e-8"), "Optimizer", "AdamW's", FIXED},
     {"weight-decay", "W", OPTION_NUMBER(weight_decay, 0, 1000, "0"), "Optimizer", "AdamW's", FIXED},
     {"clip", "NORM", OPTION_NUMBER(clip, 0, 1e30, "1"), "Optimizer", "largest norm of the whole gradient; 0: any",
-     FIXED},
+     FREE},
     {"ema", "D", DECAY(ema, "0.9999"), "Optimizer", "decay a step of the averaged weights", FIXED},
     {"ema-warmup", NULL, OPTION_FLAG(ema_warmup), "Optimizer",
      "EMA decay min(D, (1 + k) / (10 + k)) at step k, for short runs", FIXED},
@@ -86,5 +87,9 @@ static const igvk_option table[] = {
 };
 
 static const igvk_option_list list = OPTION_LIST(table);
-const igvk_option_list *igvk_train_option_list(void) { return &list; }
-void igvk_train_options_default(igvk_train_options *o) { options_default(&list, o); }
+const igvk_option_list *igvk_train_option_list(void) {
+    return &list;
+}
+void igvk_train_options_default(igvk_train_options *o) {
+    options_default(&list, o);
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // igvk_parity: this device's numbers against a folder of reference numbers.
+#include "api/options.h"
 #include "api/parity_case.h"
 #include "api/parity_builtin.h"
 #include "core/file.h"
@@ -16,6 +17,7 @@ static const struct kind {
     {"sit_forward", parity_run_forward}, {"sit_sampler", parity_run_sampler}, {"sit_train", parity_run_train},
     {"guidance", parity_run_guidance},   {"philox", parity_run_philox}, {"lightningdit_forward", parity_run_forward},
     {"checkpoint_pt", parity_run_checkpoint},
+    {"lightningdit_sampler", parity_run_sampler},
 };
 
 static parity_runner runner_of(const char *kind) {
@@ -64,7 +66,10 @@ static igvk_status report(parity_case *c, const reporter *r) {
     for (size_t i = 0; i < safetensors_count(c->outputs); i++) {
         const char *name = safetensors_at(c->outputs, i)->name;
         const json_t *bound = json_object_get(json_object_get(c->bounds, name), "f32");
-        igvk_parity_line l = {.folder = c->folder, .tensor = name, .error = (double)NAN, .relative_l2 = (double)NAN,
+        igvk_parity_line l = {.folder = c->folder,
+                              .tensor = name,
+                              .error = (double)NAN,
+                              .relative_l2 = (double)NAN,
                               .tolerance = json_is_number(bound) ? json_number_value(bound) : (double)NAN};
         if (c->exact[i]) {
             igvk_status status = parity_compare_exact(c, i, &l.error);
@@ -102,9 +107,14 @@ static igvk_status write_output(safetensors_writer *w, const safetensors_entry *
         int64_t integer = e->type >= ELEMENT_I64 ? ((const int64_t *)computed)[k] : 0;
         uint16_t half = f16_from_f32((float)value);
         switch (e->type) {
-        case ELEMENT_F64: status = safetensors_write(w, &value, 8); break;
-        case ELEMENT_F16: status = safetensors_write(w, &half, 2); break;
-        default: status = safetensors_write(w, &integer, element_size(e->type)); // little-endian, low bytes first
+        case ELEMENT_F64:
+            status = safetensors_write(w, &value, 8);
+            break;
+        case ELEMENT_F16:
+            status = safetensors_write(w, &half, 2);
+            break;
+        default:
+            status = safetensors_write(w, &integer, element_size(e->type)); // little-endian, low bytes first
         }
     }
     return status;
@@ -138,25 +148,66 @@ done:
 
 // ---- running ---------------------------------------------------------------------------------------
 
-static igvk_status run_folder(device *d, const igvk_parity_options *o, const char *folder, bool own_folder, const reporter *r) {
+typedef struct parity_job {
+    const igvk_parity_options *o;
+    const igvk_events *events;
+    device *device; // opened by the first folder that needs it
+    reporter report;
+    size_t folders;
+} parity_job;
+
+static igvk_status need_device(parity_job *j) {
+    const char *select = j->o->device[0] ? j->o->device : NULL;
+    return j->device ? IGVK_OK : device_open(&(device_options){.select = select}, &j->device);
+}
+
+static igvk_status run_folder(parity_job *j, const char *folder) {
     igvk_status status = IGVK_OK;
     char *out = NULL;
     parity_case c;
+    const igvk_parity_options *o = j->o;
     TRY(parity_case_open(folder, o->tolerances[0] ? o->tolerances : NULL, &c));
     const char *kind = json_string_value(json_object_get(c.root, "kind"));
     parity_runner run = runner_of(kind);
     if (!run)
         THROW(IGVK_ERROR_INVALID, "%s: this version cannot compute cases of kind '%.40s'", folder, kind);
-    c.device = d;
+    TRY(need_device(j));
+    c.device = j->device;
     TRY(run(&c));
     if (o->out[0]) {
-        out = own_folder ? path_join(o->out, c.name) : strdup(o->out);
+        out = j->folders > 1 ? path_join(o->out, c.name) : strdup(o->out);
         TRY(out ? write_outputs(&c, out) : fail_memory("a path", 0));
     }
-    TRY(report(&c, r));
+    TRY(report(&c, &j->report));
 done:
     free(out);
     parity_case_close(&c);
+    return status;
+}
+
+// Faults that are a folder's own; others would meet the next one too.
+static bool is_of_folder(igvk_status status) {
+    return status == IGVK_ERROR_INVALID || status == IGVK_ERROR_IO || status == IGVK_ERROR_DEVICE_MEMORY;
+}
+
+static igvk_status run_folders(parity_job *j, const char *const *folders) {
+    igvk_status status = IGVK_OK;
+    igvk_parity_result *result = j->report.result;
+    for (size_t i = 0; i < j->folders; i++) {
+        if (j->events && j->events->stop && j->events->stop(j->events->user))
+            THROW(IGVK_INTERRUPTED, "stopped before %s", folders[i]);
+        status = run_folder(j, folders[i]);
+        result->unusable += is_of_folder(status);
+        if (!is_of_folder(status) || j->folders == 1)
+            TRY(status);
+        else if (j->events && j->events->message)
+            j->events->message(j->events->user, igvk_error_text());
+    }
+    status = IGVK_OK;
+    if (result->unusable)
+        THROW(IGVK_ERROR_INVALID, "%llu of %zu folders could not be used", (unsigned long long)result->unusable,
+              j->folders);
+done:
     return status;
 }
 
@@ -164,19 +215,19 @@ igvk_status igvk_parity(const igvk_parity_options *o, const char *const *folders
                         void (*line)(void *user, const igvk_parity_line *l), void *user, const igvk_events *events,
                         igvk_parity_result *result) {
     igvk_status status = IGVK_OK;
-    device *d = NULL;
     igvk_parity_result ignored;
-    reporter r = {.line = line, .user = user, .result = result ? result : &ignored};
-    memset(r.result, 0, sizeof *r.result);
-    TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &d));
-    if (count == 0)
-        TRY(parity_builtin(d, line, user, r.result));
-    for (size_t i = 0; i < count; i++) {
-        if (events && events->stop && events->stop(events->user))
-            THROW(IGVK_INTERRUPTED, "stopped before %s", folders[i]);
-        TRY(run_folder(d, o, folders[i], count > 1, &r));
+    parity_job j = {.o = o,
+                    .events = events,
+                    .folders = count,
+                    .report = {.line = line, .user = user, .result = result ? result : &ignored}};
+    memset(j.report.result, 0, sizeof *j.report.result);
+    TRY(options_check(igvk_parity_option_list(), o));
+    if (count == 0) {
+        TRY(need_device(&j));
+        TRY(parity_builtin(j.device, line, user, j.report.result));
     }
+    TRY(run_folders(&j, folders));
 done:
-    device_close(&d);
+    device_close(&j.device);
     return status;
 }

@@ -24,7 +24,8 @@ static igvk_status load_json(const char *path, json_t **out) {
     if (!json_is_object(*out)) {
         json_decref(*out);
         *out = NULL;
-        return fail(IGVK_ERROR_INVALID, "%s: line %d: %s", path, error.line, error.text[0] ? error.text : "not a JSON object");
+        return fail(IGVK_ERROR_INVALID, "%s: line %d: %s", path, error.line,
+                    error.text[0] ? error.text : "not a JSON object");
     }
     return IGVK_OK;
 }
@@ -54,7 +55,8 @@ static igvk_status load_tolerances(parity_case *c, const char *given) {
     if (!given)
         TRY(find_tolerances(c->folder, &path));
     if (!path || !path_exists(path))
-        THROW(IGVK_ERROR_INVALID, "%s: no tolerances.json in it or beside it: name one with --tolerances FILE", c->folder);
+        THROW(IGVK_ERROR_INVALID, "%s: no tolerances.json in it or beside it: name one with --tolerances FILE",
+              c->folder);
     TRY(load_json(path, &c->tolerances));
     c->bounds = json_object_get(c->tolerances, c->name);
     if (!json_is_object(c->bounds))
@@ -137,7 +139,9 @@ bool parity_wants(const parity_case *c, const char *format, ...) {
     return found;
 }
 
-static bool holds_integers(const safetensors_entry *e) { return e->type >= ELEMENT_I64; }
+static bool holds_integers(const safetensors_entry *e) {
+    return e->type >= ELEMENT_I64;
+}
 
 // The slot of the output where it takes `count` values of that sort; null where it does not.
 static void **slot_of(parity_case *c, const safetensors_entry *e, uint64_t count, bool integers) {
@@ -250,35 +254,56 @@ const char *parity_text_or(const json_t *object, const char *key, const char *st
     return text ? text : standard;
 }
 
-static igvk_status whole(const parity_case *c, const json_t *config, const char *key, uint32_t *out) {
+static igvk_status whole(const parity_case *c, const json_t *config, const char *key, uint32_t low, uint32_t high,
+                         uint32_t *out) {
     double value = 0;
     igvk_status status = parity_number(c, config, key, &value);
     if (status != IGVK_OK)
         return status;
-    if (!(value >= 0 && value <= 1 << 20 && floor(value) == value))
-        return fail(IGVK_ERROR_INVALID, "%s: case.json: '%s' is %g: not a sane whole number", c->folder, key, value);
+    if (!(value >= low && value <= high && floor(value) == value))
+        return fail(IGVK_ERROR_INVALID, "%s: case.json: '%s' is %g: must be a whole number from %u to %u", c->folder,
+                    key, value, low, high);
     *out = (uint32_t)value;
     return IGVK_OK;
 }
 
-igvk_status parity_model_config(const parity_case *c, const json_t *config, uint64_t height, uint64_t width, model_config *out) {
+igvk_status parity_count(const parity_case *c, const json_t *object, const char *key, uint32_t low, uint32_t high,
+                         uint32_t standard, uint32_t *out) {
+    *out = standard;
+    return json_object_get(object, key) ? whole(c, object, key, low, high, out) : IGVK_OK;
+}
+
+igvk_status parity_check_labels(const parity_case *c, const model_config *m, const uint32_t *labels, uint64_t count) {
+    uint32_t end = m->classes + (m->null_class ? 1 : 0);
+    for (uint64_t i = 0; i < count; i++)
+        if (labels[i] >= end)
+            return fail(IGVK_ERROR_INVALID, "%s: label %u of the inputs is no class of a model of %u", c->folder,
+                        labels[i], m->classes);
+    return IGVK_OK;
+}
+
+igvk_status parity_model_config(const parity_case *c, const json_t *config, uint64_t height, uint64_t width,
+                                model_config *out) {
     igvk_status status = IGVK_OK;
     uint32_t decoder = 0;
+    const uint32_t most = 1 << 20;
     memset(out, 0, sizeof *out);
     const bool lightning = strncmp(parity_text_or(c->root, "kind", ""), "lightningdit", 12) == 0;
     strcpy(out->kind, lightning ? "lightningdit" : "sit");
-    TRY(whole(c, config, "patch_size", &out->patch));
-    TRY(whole(c, config, "in_channels", &out->channels));
-    TRY(whole(c, config, "hidden_size", &out->hidden));
-    TRY(whole(c, config, "depth", &out->depth));
-    TRY(whole(c, config, "encoder_depth", &out->head_after));
-    TRY(whole(c, config, "num_heads", &out->heads));
-    TRY(whole(c, config, "num_classes", &out->classes));
-    decoder = (uint32_t)parity_number_or(config, "decoder_hidden_size", out->hidden);
+    TRY(whole(c, config, "patch_size", 0, most, &out->patch));
+    TRY(whole(c, config, "in_channels", 0, most, &out->channels));
+    TRY(whole(c, config, "hidden_size", 0, most, &out->hidden));
+    TRY(whole(c, config, "depth", 0, most, &out->depth));
+    TRY(whole(c, config, "encoder_depth", 0, most, &out->head_after));
+    TRY(whole(c, config, "num_heads", 0, most, &out->heads));
+    TRY(whole(c, config, "num_classes", 0, most, &out->classes));
+    TRY(parity_count(c, config, "decoder_hidden_size", 0, most, out->hidden, &decoder));
     if (decoder != out->hidden)
-        THROW(IGVK_ERROR_INVALID, "%s: decoder_hidden_size %u differs from hidden_size %u", c->folder, decoder, out->hidden);
+        THROW(IGVK_ERROR_INVALID, "%s: decoder_hidden_size %u differs from hidden_size %u", c->folder, decoder,
+              out->hidden);
     if (height == 0 || width == 0 || height > 1 << 14 || width > 1 << 14)
-        THROW(IGVK_ERROR_INVALID, "%s: images of %llux%llu", c->folder, (unsigned long long)height, (unsigned long long)width);
+        THROW(IGVK_ERROR_INVALID, "%s: images of %llux%llu", c->folder, (unsigned long long)height,
+              (unsigned long long)width);
     out->height = (uint32_t)height;
     out->width = (uint32_t)width;
     out->mlp_ratio = parity_number_or(config, "mlp_ratio", 4);
@@ -316,6 +341,10 @@ typedef struct case_weights {
     const char *prefix;
 } case_weights;
 
+static bool same_shape(const safetensors_entry *e, tensor_shape shape) {
+    return e->rank == shape.rank && memcmp(e->shape, shape.dim, e->rank * sizeof *e->shape) == 0;
+}
+
 // A parameter_source's `read`; the user is a case_weights.
 static igvk_status read_parameter(void *user, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out) {
     const case_weights *w = user;
@@ -325,9 +354,8 @@ static igvk_status read_parameter(void *user, const parameter_layout *l, size_t 
     const safetensors_entry *e = w->file ? safetensors_find(w->file, name) : NULL;
     const json_t *synthetic = json_object_get(json_object_get(w->c->root, "synthetic"), name);
     if (e) {
-        if (e->elements != shape_elements(p->shape))
-            return fail(IGVK_ERROR_INVALID, "%s: weight '%s' has %llu elements, the model needs %llu", w->c->folder, name,
-                        (unsigned long long)e->elements, (unsigned long long)shape_elements(p->shape));
+        if (!same_shape(e, p->shape))
+            return fail(IGVK_ERROR_INVALID, "%s: weight '%s' has not the shape that the model's has", w->c->folder, name);
         return safetensors_read_f32(w->file, e, first, count, out);
     }
     if (synthetic) {

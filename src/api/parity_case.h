@@ -12,15 +12,15 @@
 
 typedef struct parity_case {
     const char *folder;
-    char name[128];        // last component of the resolved path
-    json_t *root;          // case.json
-    json_t *runs;          // its "runs"
-    const json_t *bounds;  // tolerances of this case: {"RUN/NAME": {"f32": A}}
-    json_t *tolerances;    // the whole file; owned
+    char name[128];                               // last component of the resolved path
+    json_t *root;                                 // case.json
+    json_t *runs;                                 // its "runs"
+    const json_t *bounds;                         // tolerances of this case: {"RUN/NAME": {"f32": A}}
+    json_t *tolerances;                           // the whole file; owned
     safetensors_file *inputs, *outputs, *weights; // weights null where the case has none
     device *device;
-    void **computed;       // per entry of outputs: float[] or int64_t[] by its type, null until given
-    void **exact;          // or its bytes in its own type, for what must be equal to the bit
+    void **computed; // per entry of outputs: float[] or int64_t[] by its type, null until given
+    void **exact;    // or its bytes in its own type, for what must be equal to the bit
 } parity_case;
 
 // tolerances: a file, or null for the folder's or its parent's. Every failure is IGVK_ERROR_INVALID.
@@ -32,7 +32,8 @@ bool parity_wants(const parity_case *c, const char *format, ...) PRINTF_LIKE(2, 
 // Gives a computed output (copied); an output that the folder does not have is passed over. A count other than the
 // output's leaves it not computed.
 igvk_status parity_give(parity_case *c, const float *values, uint64_t count, const char *format, ...) PRINTF_LIKE(4, 5);
-igvk_status parity_give_words(parity_case *c, const uint32_t *values, uint64_t count, const char *format, ...) PRINTF_LIKE(4, 5);
+igvk_status parity_give_words(parity_case *c, const uint32_t *values, uint64_t count, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 
 // An input or weight as malloc'd floats or words, its shape in *entry (may be null). Missing or of another
 // type is an error by name.
@@ -44,10 +45,17 @@ igvk_status parity_number(const parity_case *c, const json_t *object, const char
 double parity_number_or(const json_t *object, const char *key, double standard);
 const char *parity_text_or(const json_t *object, const char *key, const char *standard);
 
+// A whole number in [low, high], `standard` where the key is missing; anything else is an error by name.
+igvk_status parity_count(const parity_case *c, const json_t *object, const char *key, uint32_t low, uint32_t high,
+                         uint32_t standard, uint32_t *out);
+// Labels [count] of inputs: classes of the model, or its no-class index.
+igvk_status parity_check_labels(const parity_case *c, const model_config *m, const uint32_t *labels, uint64_t count);
+
 // The official configuration as ours; `height` and `width` come from the inputs.
-igvk_status parity_model_config(const parity_case *c, const json_t *config, uint64_t height, uint64_t width, model_config *out);
-// All parameters of `layout` into set `arena_name` of the store: from weights.safetensors under `prefix`, else synthetic by the
-// formula of the case's "synthetic" table, else (pos_embed) the official table.
+igvk_status parity_model_config(const parity_case *c, const json_t *config, uint64_t height, uint64_t width,
+                                model_config *out);
+// All parameters of `layout` into set `arena_name` of the store: from weights.safetensors under `prefix`, else
+// synthetic by the formula of the case's "synthetic" table, else (pos_embed) the official table.
 igvk_status parity_load_weights(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
                                 safetensors_file *file, const char *prefix);
 
@@ -55,8 +63,8 @@ igvk_status parity_load_weights(parity_case *c, store *s, const parameter_layout
 igvk_status parity_compare_exact(parity_case *c, size_t i, double *error);
 
 typedef igvk_status (*parity_runner)(parity_case *c);
-igvk_status parity_run_forward(parity_case *c); // sit_forward
-igvk_status parity_run_sampler(parity_case *c); // sit_sampler
+igvk_status parity_run_forward(parity_case *c); // sit_forward, lightningdit_forward
+igvk_status parity_run_sampler(parity_case *c); // sit_sampler, lightningdit_sampler
 igvk_status parity_run_train(parity_case *c);   // sit_train
 igvk_status parity_run_guidance(parity_case *c);
 igvk_status parity_run_philox(parity_case *c);

@@ -56,7 +56,8 @@ static double mean_abs(const float *values, uint64_t count) {
     return sum / (double)count;
 }
 
-static void want(const parity_case *c, const graph *g, const char *run, const char *label, wanted *list, size_t *count) {
+static void want(const parity_case *c, const graph *g, const char *run, const char *label, wanted *list,
+                 size_t *count) {
     tensor_id t = graph_find(g, label);
     if (!tensor_is(t) && strcmp(label, "c") == 0)
         t = graph_find(g, "t_emb"); // without classes they are one
@@ -98,15 +99,17 @@ static graph *build(const model_config *m, const parameter_layout *l, uint64_t c
     if (!g)
         return NULL;
     parameter_set set = {.layout = l, .arena_name = "model", .role = ROLE_PARAMETER};
-    model_inputs in = {.x = graph_external(g, ROLE_INPUT, "x", STORAGE_F32, SHAPE(count, m->channels, m->height, m->width)),
-                       .t = graph_external(g, ROLE_INPUT, "t", STORAGE_F32, SHAPE(count))};
+    model_inputs in = {
+        .x = graph_external(g, ROLE_INPUT, "x", STORAGE_F32, SHAPE(count, m->channels, m->height, m->width)),
+        .t = graph_external(g, ROLE_INPUT, "t", STORAGE_F32, SHAPE(count))};
     if (m->classes)
         in.labels = graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(count));
     model_kind_find(m->kind)->build(g, m, &set, &in);
     return g;
 }
 
-static igvk_status run_and_give(parity_case *c, const char *run, const model_config *m, store *s, graph **g, const forward_inputs *in) {
+static igvk_status run_and_give(parity_case *c, const char *run, const model_config *m, store *s, graph **g,
+                                const forward_inputs *in) {
     igvk_status status = IGVK_OK;
     wanted *list = calloc(m->depth + 8, sizeof *list);
     once_output *outputs = calloc(m->depth + 8, sizeof *outputs);
@@ -125,7 +128,7 @@ static igvk_status run_and_give(parity_case *c, const char *run, const model_con
         }
     }
     uint64_t n = in->shape->shape[0];
-    once_input inputs[] = {{"x", in->x, in->shape->bytes}, {"t", in->t, n * 4}, {"labels", in->labels, n * 4}};
+    once_input inputs[] = {{"x", in->x, in->shape->elements * 4}, {"t", in->t, n * 4}, {"labels", in->labels, n * 4}};
     TRY(run_once(c->device, s, g, inputs, m->classes ? 3 : 2, outputs, count));
     for (size_t i = 0; i < count; i++)
         TRY(give(c, run, &list[i], outputs[i].data, outputs[i].bytes / 4));
@@ -148,10 +151,14 @@ static igvk_status run_one(parity_case *c, const json_t *entry) {
     const json_t *config = json_object_get(entry, "config");
     const capabilities *caps = device_capabilities(c->device);
     TRY(read_inputs(c, run, &in));
-    TRY(parity_model_config(c, config ? config : json_object_get(c->root, "config"), in.shape->shape[2], in.shape->shape[3], &m));
+    TRY(parity_model_config(c, config ? config : json_object_get(c->root, "config"), in.shape->shape[2],
+                            in.shape->shape[3], &m));
     if (m.channels != in.shape->shape[1] || (m.classes && !in.labels))
         THROW(IGVK_ERROR_INVALID, "%s: inputs of run '%s' do not fit its configuration", c->folder, run);
-    layout = parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
+    if (m.classes)
+        TRY(parity_check_labels(c, &m, in.labels, in.shape->shape[0]));
+    layout =
+        parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
     if (!layout)
         THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
     model_kind_find(m.kind)->parameters(&m, layout);

@@ -11,16 +11,72 @@ typedef struct trajectory {
     parity_case *c;
     const char *run;
     sampler *sampler;
-    float *state;
+    float *points; // [1 + steps, N, C, H, W]: the given latents, then the state after each step
+    uint32_t steps;
     uint64_t elements;
 } trajectory;
 
-static igvk_status give_state(void *user, uint32_t step) {
+// sampler_read waits for the device: the states are read as they are made.
+static igvk_status keep_state(void *user, uint32_t step) {
     trajectory *t = user;
-    igvk_status status = sampler_read(t->sampler, t->state);
-    if (status == IGVK_OK)
-        status = parity_give(t->c, t->state, t->elements, "%s/x%02u", t->run, step + 1);
+    return step < t->steps ? sampler_read(t->sampler, t->points + (step + 1) * t->elements) : IGVK_OK;
+}
+
+static bool is_lightningdit(const parity_case *c) {
+    return strcmp(parity_text_or(c->root, "kind", ""), "lightningdit_sampler") == 0;
+}
+
+static igvk_status give_grid(parity_case *c, const char *run, const sampling_method *m) {
+    const uint32_t points = sampling_intervals(m) + 1;
+    float *grid = malloc(points * sizeof *grid);
+    if (!grid)
+        return fail_memory("a grid", points * sizeof *grid);
+    for (uint32_t i = 0; i < points; i++)
+        grid[i] = (float)sampling_time(m, i);
+    igvk_status status = parity_give(c, grid, points, "%s/grid.f64", run);
+    free(grid);
     return status;
+}
+
+// SiT's cases have a tensor for each state, LightningDiT's one of all.
+static igvk_status give_points(const trajectory *t, const sampling_method *m) {
+    igvk_status status = IGVK_OK;
+    for (uint32_t i = 1; i <= t->steps; i++)
+        TRY(parity_give(t->c, t->points + i * t->elements, t->elements, "%s/x%02u", t->run, i));
+    TRY(parity_give(t->c, t->points, (t->steps + 1) * t->elements, "%s/trajectory", t->run));
+    TRY(parity_give(t->c, t->points + t->steps * t->elements, t->elements, "%s/final", t->run));
+    if (m->data_at_one)
+        TRY(give_grid(t->c, t->run, m));
+done:
+    return status;
+}
+
+// LightningDiT's official inference: IG from t = 0 to ig_interval (0: off), CFG from cfg_interval_start on.
+static igvk_status lightningdit_method(parity_case *c, const json_t *run, sampling_method *m) {
+    static const struct {
+        const char *name;
+        solver_kind solver;
+    } methods[] = {{"euler", SOLVER_EULER}, {"heun2", SOLVER_HEUN}, {"midpoint", SOLVER_MIDPOINT}};
+    const char *name = parity_text_or(run, "method", "");
+    double points = 0;
+    igvk_status status = parity_number(c, run, "num_sampling_steps", &points);
+    if (status != IGVK_OK)
+        return status;
+    const double interval = parity_number_or(run, "ig_interval", 0), cfg = parity_number_or(run, "cfg_scale", 1);
+    const bool bounded = json_is_true(json_object_get(run, "cfg_interval"));
+    *m = (sampling_method){
+        .steps = points >= 1 && points < 1e6 ? (uint32_t)points : 0,
+        .data_at_one = true,
+        .shift = parity_number_or(run, "timestep_shift", 0),
+        .ig = {interval > 0 ? parity_number_or(run, "ig_scale", 1) : 1, 0, interval},
+        .cfg = {cfg, bounded ? parity_number_or(run, "cfg_interval_start", 0) : 0, 1},
+    };
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (strcmp(methods[i].name, name) == 0) {
+            m->solver = methods[i].solver;
+            return IGVK_OK;
+        }
+    return fail(IGVK_ERROR_INVALID, "%s: unknown method '%.40s'", c->folder, name);
 }
 
 static igvk_status method_of(parity_case *c, const json_t *run, sampling_method *m) {
@@ -33,8 +89,10 @@ static igvk_status method_of(parity_case *c, const json_t *run, sampling_method 
         .solver = json_is_true(json_object_get(run, "heun")) ? SOLVER_HEUN : SOLVER_EULER,
         .steps = steps >= 1 && steps < 1e6 ? (uint32_t)steps : 0,
         .path = strcmp(path, "cosine") == 0 ? PATH_COSINE : PATH_LINEAR,
-        .cfg = {parity_number_or(run, "cfg_scale", 1), parity_number_or(run, "guidance_low", 0), parity_number_or(run, "guidance_high", 1)},
-        .ig = {parity_number_or(run, "sg_scale", 1), parity_number_or(run, "sg_guidance_low", 0), parity_number_or(run, "sg_guidance_high", 1)},
+        .cfg = {parity_number_or(run, "cfg_scale", 1), parity_number_or(run, "guidance_low", 0),
+                parity_number_or(run, "guidance_high", 1)},
+        .ig = {parity_number_or(run, "sg_scale", 1), parity_number_or(run, "sg_guidance_low", 0),
+               parity_number_or(run, "sg_guidance_high", 1)},
     };
     if (strncmp(sampler_name, "euler_maruyama", 14) == 0)
         m->solver = SOLVER_SDE;
@@ -49,30 +107,54 @@ typedef struct sampler_inputs {
     const safetensors_entry *shape, *noise_shape;
 } sampler_inputs;
 
-static igvk_status run_one(parity_case *c, const json_t *entry, const model_config *m, const parameter_set *set, store *s,
-                           const sampler_inputs *in) {
+// What a folder may ask for at most, in bytes of states kept.
+#define LARGEST_TRAJECTORY (UINT64_C(1) << 30)
+
+static igvk_status make_points(trajectory *t, const sampling_method *m, const float *latents) {
+    t->steps = m->data_at_one ? sampling_intervals(m) : m->steps;
+    const uint64_t bytes = (t->steps + 1) * t->elements * sizeof *t->points;
+    if (bytes > LARGEST_TRAJECTORY)
+        return fail(IGVK_ERROR_INVALID, "%s: run '%s' has %u steps: its states need more than 1 GiB", t->c->folder,
+                    t->run, t->steps);
+    t->points = malloc(bytes);
+    if (!t->points)
+        return fail_memory("the states of a run", bytes);
+    memcpy(t->points, latents, t->elements * sizeof *t->points);
+    return IGVK_OK;
+}
+
+static igvk_status run_one(parity_case *c, const json_t *entry, const model_config *m, const parameter_set *set,
+                           store *s, const sampler_inputs *in) {
     igvk_status status = IGVK_OK;
     sampling_method method;
     sampling_stage *stages = NULL;
     trajectory t = {.c = c, .run = parity_text_or(entry, "name", ""), .elements = in->shape->elements};
-    sampler_options o = {.device = c->device, .store = s, .config = m, .parameters = set, .batch = (uint32_t)in->shape->shape[0],
+    sampler_options o = {.device = c->device,
+                         .store = s,
+                         .config = m,
+                         .parameters = set,
+                         .batch = (uint32_t)in->shape->shape[0],
                          .given_noise = true};
-    TRY(method_of(c, entry, &method));
+    TRY(is_lightningdit(c) ? lightningdit_method(c, entry, &method) : method_of(c, entry, &method));
     TRY(schedule_make(&method, &stages, &o.stage_count));
     o.stages = stages;
     bool noisy = method.solver == SOLVER_SDE;
     if (noisy && (!in->noise || in->noise_shape->elements < (uint64_t)(method.steps - 1) * t.elements))
         THROW(IGVK_ERROR_INVALID, "%s: run '%s' needs noise for %u steps", c->folder, t.run, method.steps - 1);
-    t.state = malloc(t.elements * sizeof *t.state);
-    if (!t.state)
-        THROW(IGVK_ERROR_MEMORY, "out of memory for a state");
+    TRY(make_points(&t, &method, in->latents));
     TRY(sampler_create(&o, &t.sampler));
-    sampling_run run = {.stages = stages, .stage_count = o.stage_count, .labels = in->labels, .latents = in->latents,
-                        .noise = in->noise, .after_step = give_state, .user = &t};
+    sampling_run run = {.stages = stages,
+                        .stage_count = o.stage_count,
+                        .labels = in->labels,
+                        .latents = in->latents,
+                        .noise = in->noise,
+                        .after_step = keep_state,
+                        .user = &t};
     TRY(sampler_run(t.sampler, &run));
+    TRY(give_points(&t, &method));
 done:
     sampler_destroy(&t.sampler);
-    free(t.state);
+    free(t.points);
     free(stages);
     return status;
 }
@@ -80,10 +162,10 @@ done:
 static igvk_status read_inputs(parity_case *c, sampler_inputs *in) {
     igvk_status status = IGVK_OK;
     const safetensors_entry *labels = NULL;
-    TRY(parity_floats(c->inputs, "latents", &in->latents, &in->shape));
+    TRY(parity_floats(c->inputs, is_lightningdit(c) ? "z" : "latents", &in->latents, &in->shape));
     if (safetensors_find(c->inputs, "noise"))
         TRY(parity_floats(c->inputs, "noise", &in->noise, &in->noise_shape));
-    TRY(parity_words(c->inputs, "labels", &in->labels, &labels));
+    TRY(parity_words(c->inputs, is_lightningdit(c) ? "y" : "labels", &in->labels, &labels));
     if (in->shape->rank != 4 || in->shape->shape[0] > 1 << 16 || labels->elements != in->shape->shape[0])
         THROW(IGVK_ERROR_INVALID, "%s: latents and labels do not fit each other", c->folder);
 done:
@@ -104,7 +186,10 @@ igvk_status parity_run_sampler(parity_case *c) {
     if (m.channels != in.shape->shape[1])
         THROW(IGVK_ERROR_INVALID, "%s: latents have %llu channels, the model %u", c->folder,
               (unsigned long long)in.shape->shape[1], m.channels);
-    layout = parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
+    if (m.classes)
+        TRY(parity_check_labels(c, &m, in.labels, in.shape->shape[0]));
+    layout =
+        parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
     if (!layout)
         THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
     model_kind_find(m.kind)->parameters(&m, layout);

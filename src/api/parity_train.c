@@ -12,7 +12,11 @@
 
 static const struct {
     const char *set, *output;
-} sets[] = {{SET_GRADIENT, "grad"}, {SET_MODEL, "param"}, {SET_EMA, "ema"}, {SET_MOMENT1, "exp_avg"}, {SET_MOMENT2, "exp_avg_sq"}};
+} sets[] = {{SET_GRADIENT, "grad"},
+            {SET_MODEL, "param"},
+            {SET_EMA, "ema"},
+            {SET_MOMENT1, "exp_avg"},
+            {SET_MOMENT2, "exp_avg_sq"}};
 
 typedef struct training_case {
     parity_case *c;
@@ -26,8 +30,9 @@ typedef struct training_case {
     const safetensors_entry *images; // [K, N, C, H, W]
     float *image_values, *noise, *times;
     uint32_t *labels;
-    uint32_t count; // N
+    uint32_t count;  // N
     uint32_t micros; // per step
+    uint32_t steps;
     uint32_t next_run;
 } training_case;
 
@@ -45,9 +50,8 @@ static igvk_status read_settings(training_case *t) {
     t->objective.guided_target = parity_number_or(r, "guidance_weight", 1);
     t->objective.guided_low = parity_number_or(r, "guidance_low", 0);
     t->objective.guided_high = parity_number_or(r, "guidance_high", 1);
-    t->micros = (uint32_t)parity_number_or(r, "gradient_accumulation_steps", 1);
-    if (t->micros == 0 || t->micros > 64)
-        THROW(IGVK_ERROR_INVALID, "%s: gradient_accumulation_steps out of range", t->c->folder);
+    TRY(parity_count(t->c, r, "gradient_accumulation_steps", 1, 64, 1, &t->micros));
+    TRY(parity_count(t->c, r, "steps", 1, 1000, 1, &t->steps));
 done:
     return status;
 }
@@ -68,7 +72,8 @@ done:
 
 static igvk_status make_layout(training_case *t) {
     const capabilities *caps = device_capabilities(t->c->device);
-    t->layout = parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
+    t->layout =
+        parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
     return t->layout ? IGVK_OK : fail_memory("the parameter layout", 0);
 }
 
@@ -143,11 +148,14 @@ static igvk_status micro(training_case *t, uint64_t row, float *final_loss, floa
     training_batch b = {.x = graph_external(g, ROLE_INPUT, "images", STORAGE_F32, shape),
                         .noise = graph_external(g, ROLE_INPUT, "noise", STORAGE_F32, shape),
                         .t = graph_external(g, ROLE_INPUT, "times", STORAGE_F32, SHAPE(n)),
-                        .labels = m->classes ? graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(n)) : NO_TENSOR};
+                        .labels =
+                            m->classes ? graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(n)) : NO_TENSOR};
     training_losses losses = build_micro(g, m, t->layout, &t->objective, &b);
     memcpy(block_of(t) + STEP_LOSS_SCALE, &share, sizeof share);
-    once_input inputs[] = {{"images", t->image_values + row * image, image * 4}, {"noise", t->noise + row * image, image * 4},
-                           {"times", t->times + row * n, n * 4}, {"labels", t->labels + row * n, n * 4}};
+    once_input inputs[] = {{"images", t->image_values + row * image, image * 4},
+                           {"noise", t->noise + row * image, image * 4},
+                           {"times", t->times + row * n, n * 4},
+                           {"labels", t->labels + row * n, n * 4}};
     once_output outputs[] = {{losses.final_loss, final_loss, n * 4}, {losses.auxiliary_loss, auxiliary_loss, n * 4}};
     TRY(run_once(t->c->device, t->store, &g, inputs, m->classes ? 4 : 3, outputs, 2));
     t->next_run++;
@@ -189,7 +197,8 @@ static igvk_status read_batches(training_case *t, uint64_t rows) {
     const uint64_t *s = t->images->shape;
     if (t->images->rank != 5 || s[0] < rows || s[1] == 0 || s[1] > 1 << 16 || noise->elements != t->images->elements ||
         times->elements != s[0] * s[1] || labels->elements != times->elements)
-        THROW(IGVK_ERROR_INVALID, "%s: images, noise, times and labels do not fit %llu batches", t->c->folder, (unsigned long long)rows);
+        THROW(IGVK_ERROR_INVALID, "%s: images, noise, times and labels do not fit %llu batches", t->c->folder,
+              (unsigned long long)rows);
     t->count = (uint32_t)s[1];
 done:
     return status;
@@ -205,14 +214,14 @@ static bool has_ema(const training_case *t) {
 
 static igvk_status run_training(training_case *t) {
     igvk_status status = IGVK_OK;
-    uint32_t steps = (uint32_t)parity_number_or(t->run, "steps", 1);
-    if (steps == 0 || steps > 1000)
-        THROW(IGVK_ERROR_INVALID, "%s: 'steps' of run '%s' out of range", t->c->folder, t->name);
-    TRY(read_batches(t, (uint64_t)steps * t->micros));
+    TRY(read_batches(t, (uint64_t)t->steps * t->micros));
     const json_t *config = json_object_get(t->run, "config");
-    TRY(parity_model_config(t->c, config ? config : json_object_get(t->c->root, "config"), t->images->shape[3], t->images->shape[4], &t->model));
+    TRY(parity_model_config(t->c, config ? config : json_object_get(t->c->root, "config"), t->images->shape[3],
+                            t->images->shape[4], &t->model));
     if (t->model.channels != t->images->shape[2])
         THROW(IGVK_ERROR_INVALID, "%s: images do not have the model's channels", t->c->folder);
+    if (t->model.classes)
+        TRY(parity_check_labels(t->c, &t->model, t->labels, t->images->shape[0] * t->count));
     t->model.path = strcmp(parity_text_or(t->run, "path_type", "linear"), "cosine") == 0 ? PATH_COSINE : PATH_LINEAR;
     TRY(make_layout(t));
     model_kind_find(t->model.kind)->parameters(&t->model, t->layout);
@@ -223,7 +232,7 @@ static igvk_status run_training(training_case *t) {
         TRY(parity_load_weights(t->c, t->store, t->layout, SET_EMA, t->c->inputs, "ema/"));
     else
         TRY(parameter_memory_copy(t->store, t->layout, SET_MODEL, SET_EMA));
-    for (uint32_t k = 1; k <= steps; k++)
+    for (uint32_t k = 1; k <= t->steps; k++)
         TRY(step(t, k));
 done:
     return status;
@@ -268,13 +277,12 @@ done:
 
 static igvk_status run_optimizer(training_case *t) {
     igvk_status status = IGVK_OK;
-    uint32_t steps = (uint32_t)parity_number_or(t->run, "steps", 1);
     TRY(make_layout(t));
     TRY(add_given_parameters(t));
     TRY(add_sets(t));
     TRY(write_given(t, "param", SET_MODEL, 0, false));
     TRY(write_given(t, "ema", SET_EMA, 0, false));
-    for (uint32_t k = 1; k <= steps; k++) {
+    for (uint32_t k = 1; k <= t->steps; k++) {
         TRY(write_given(t, "grad", SET_GRADIENT, k - 1, true));
         TRY(update(t, k));
     }

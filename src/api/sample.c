@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// igvk_sample: images from a checkpoint to PNG files, npz and sheets.
+// igvk_sample: images from a checkpoint to PNG files, npz and sheets. First all that can be refused is, from options,
+// headers and paths; then the device is opened and the weights are read.
 #include "api/loaded_model.h"
 #include "api/nearest_count.h"
 #include "api/options.h"
+#include "api/request_sheet.h"
 #include "api/sample_files.h"
 #include "api/sheet_job.h"
 #include "core/clock.h"
-#include "core/text.h"
+#include "core/digest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +24,16 @@ typedef struct sampling_job {
     sampling_method method;
     image_request *requests;
     uint64_t count;
+    char parameters[640];   // what shapes the pictures, one line
     nearest_count *nearest; // null without --against
-    char parameters[512];
-    double start;
+    sample_files *files;    // null where a sheet has rows or a grid
+    sheet *plain;           // null where a sheet has rows or a grid, or none is asked for
+    sheet_job sheet;        // else
 } sampling_job;
+
+static bool has_axes(const sampling_job *j) {
+    return j->o->sheet_rows[0] || j->o->grid[0];
+}
 
 static void message(const sampling_job *j, const char *format, ...) PRINTF_LIKE(2, 3);
 static void message(const sampling_job *j, const char *format, ...) {
@@ -56,6 +64,8 @@ static igvk_status check_options(const igvk_sample_options *o) {
         return fail(IGVK_ERROR_INVALID, "--compare is of a sheet with --sheet-rows or --grid");
     if (o->sheet_rows[0] && o->grid[0])
         return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid exclude each other");
+    if (o->nearest_sheet[0] && !o->against[0])
+        return fail(IGVK_ERROR_INVALID, "--nearest-sheet shows images of a dataset: give --against DIR");
     if (o->heun && o->mode == 0)
         return fail(IGVK_ERROR_INVALID, "--heun needs --mode ode");
     return IGVK_OK;
@@ -64,48 +74,67 @@ static igvk_status check_options(const igvk_sample_options *o) {
 static igvk_status make_method(sampling_job *j) {
     const igvk_sample_options *o = j->o;
     const model_config *c = &j->model.config;
-    j->method = (sampling_method){.solver = o->mode == 0 ? SOLVER_SDE : o->heun ? SOLVER_HEUN : SOLVER_EULER,
+    j->method = (sampling_method){.solver = o->mode == 0 ? SOLVER_SDE
+                                            : o->heun    ? SOLVER_HEUN
+                                                         : SOLVER_EULER,
                                   .steps = (uint32_t)o->steps,
-                                  .path = o->path == 0 ? c->path : o->path == 1 ? PATH_LINEAR : PATH_COSINE,
+                                  .path = o->path == 0   ? c->path
+                                          : o->path == 1 ? PATH_LINEAR
+                                                         : PATH_COSINE,
                                   .ig = {o->ig_scale, o->ig_low, o->ig_high},
                                   .cfg = {o->cfg_scale, o->cfg_low, o->cfg_high}};
-    if (!c->null_class && (o->cfg_scale > 1 || strstr(o->grid, "cfg")))
-        return fail(IGVK_ERROR_INVALID, "--cfg-scale %g: the model was trained without a no-class label (label dropout 0): use IG alone", o->cfg_scale);
+    if (!c->null_class && o->cfg_scale > 1)
+        return fail(IGVK_ERROR_INVALID,
+                    "--cfg-scale %g: the model was trained without a no-class label (label dropout 0): use IG alone",
+                    o->cfg_scale);
     return IGVK_OK;
 }
 
-// All that shapes the pictures beside class and seed.
-static void describe(sampling_job *j) {
+// All that shapes the pictures beside class and seed. The files' content is named, too: all runs call theirs
+// checkpoint-00004000.
+static igvk_status describe(sampling_job *j) {
     static const char *const solvers[] = {"SDE Euler-Maruyama", "ODE Euler", "ODE Heun"};
+    igvk_status status = IGVK_OK;
     const sampling_method *m = &j->method;
     const char *file = strrchr(j->model.path, '/');
     const char *slash = strrchr(j->o->compare, '/');
     const char *other = j->o->compare[0] ? slash ? slash + 1 : j->o->compare : NULL;
-    snprintf(j->parameters, sizeof j->parameters, "model %.120s (%s)%s%.120s, %s %u steps, path %s, IG %g on [%g, %g], CFG %g on [%g, %g], igvk %s",
-             file ? file + 1 : j->model.path, j->o->weights ? "model" : "EMA",
-             other ? ", 2: " : "", other ? other : "", solvers[m->solver], m->steps,
-             m->path == PATH_COSINE ? "cosine" : "linear", m->ig.scale, m->ig.low, m->ig.high, m->cfg.scale, m->cfg.low, m->cfg.high, IGVK_VERSION);
+    uint64_t digest = 0;
+    TRY(file_digest(j->model.path, &digest));
+    snprintf(j->parameters, sizeof j->parameters,
+             "model %.120s (%s)%s%.120s, %s %u steps, path %s, IG %g on [%g, %g], CFG %g on [%g, %g], igvk %s, "
+             "weights %016llx",
+             file ? file + 1 : j->model.path, j->o->weights ? "model" : "EMA", other ? ", 2: " : "", other ? other : "",
+             solvers[m->solver], m->steps, m->path == PATH_COSINE ? "cosine" : "linear", m->ig.scale, m->ig.low,
+             m->ig.high, m->cfg.scale, m->cfg.low, m->cfg.high, IGVK_VERSION, (unsigned long long)digest);
+done:
+    return status;
 }
 
-static parameter_set weights_of(const loaded_model *m) {
-    return (parameter_set){.layout = m->layout, .arena_name = SET_LOADED, .role = ROLE_PARAMETER};
-}
-
-// ---- images ----------------------------------------------------------------------------------------
-
-static igvk_status tell(sampling_job *j, uint64_t done, uint64_t total, uint64_t since) {
-    double seconds = clock_seconds() - j->start, rate = seconds > 0 ? (double)(done - since) / seconds : 0;
-    igvk_progress p = {.what = "sample", .done = done, .total = total, .seconds = seconds, .rate = rate,
-                       .seconds_left = rate > 0 ? (double)(total - done) / rate : -1, .device_bytes = device_memory_used(j->device)};
-    if (j->events && j->events->progress)
-        j->events->progress(j->events->user, &p);
-    if (done < total && j->events && j->events->stop && j->events->stop(j->events->user))
-        return fail(IGVK_INTERRUPTED, "stopped after %llu of %llu images", (unsigned long long)done, (unsigned long long)total);
+static igvk_status check_count(const sampling_job *j) {
+    const igvk_sample_options *o = j->o;
+    if ((o->sheet[0] || o->against[0]) && j->count > SHEET_IMAGES)
+        return fail(IGVK_ERROR_INVALID, "--count %llu: a sheet and --against take at most %d images",
+                    (unsigned long long)j->count, SHEET_IMAGES);
     return IGVK_OK;
 }
 
+// The second model of the sheet: images of the same shape and classes.
+static igvk_status open_compared(sampling_job *j) {
+    const model_config *a = &j->model.config, *b = &j->compared.config;
+    igvk_status status = loaded_model_open(j->o->compare, "ema", &j->compared);
+    if (status == IGVK_OK &&
+        (a->channels != b->channels || a->height != b->height || a->width != b->width || a->classes != b->classes))
+        status = fail(IGVK_ERROR_INVALID,
+                      "--compare %s: makes images of %ux%ux%u in %u classes, --model of %ux%ux%u in %u", j->o->compare,
+                      b->channels, b->height, b->width, b->classes, a->channels, a->height, a->width, a->classes);
+    return status;
+}
+
+// ---- refusals --------------------------------------------------------------------------------------
+
 // Columns of the plain sheet: one per class asked for in turn, where that fits.
-static uint32_t plain_columns(const sampling_job *j) {
+static uint32_t columns_of(const sampling_job *j) {
     uint64_t k = 1;
     while (k < j->count && j->requests[k].label != j->requests[0].label)
         k++;
@@ -114,121 +143,219 @@ static uint32_t plain_columns(const sampling_job *j) {
     return j->count < SHEET_COLUMNS ? (uint32_t)j->count : SHEET_COLUMNS;
 }
 
-static igvk_status sample_plain(sampling_job *j, image_batch *batch, sample_files *files, float *kept) {
+static igvk_status read_inputs(sampling_job *j) {
     igvk_status status = IGVK_OK;
-    uint64_t elements = model_elements(&j->model.config), first = sample_files_done(files);
+    const igvk_sample_options *o = j->o;
+    TRY(check_options(o));
+    TRY(loaded_model_open(o->model, o->weights ? "model" : "ema", &j->model));
+    if (j->model.config.channels != 1 && j->model.config.channels != 3)
+        THROW(IGVK_ERROR_INVALID, "%s: makes latents of %u channels, which need an autoencoder to become pictures",
+              j->model.path, j->model.config.channels);
+    if (o->compare[0])
+        TRY(open_compared(j));
+    TRY(make_method(j));
+    TRY(class_list_make(o->classes, o->count, o->seed, j->model.config.classes, j->model.class_names, &j->requests,
+                        &j->count));
+    TRY(check_count(j));
+    TRY(describe(j));
+done:
+    return status;
+}
+
+static igvk_status lay_out_axes(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    sheet_job *s = &j->sheet;
+    *s = (sheet_job){.class_names = j->model.class_names,
+                     .requests = j->requests,
+                     .request_count = (uint32_t)j->count,
+                     .method = j->method,
+                     .title = j->parameters,
+                     .path = j->o->sheet[0] ? j->o->sheet : NULL,
+                     .model_count = 1};
+    s->models[0] = (sheet_model){.config = &j->model.config, .batch = (uint32_t)j->o->batch};
+    if (j->o->compare[0]) {
+        s->models[s->model_count++] =
+            (sheet_model){.name = "2:", .config = &j->compared.config, .batch = (uint32_t)j->o->batch};
+        s->models[0].name = "1:";
+    }
+    TRY(j->o->grid[0] ? sheet_job_grid(s, j->o->grid) : sheet_job_rows(s, j->o->sheet_rows));
+    for (uint32_t k = 0; k < s->model_count; k++)
+        if (!s->models[k].config->null_class && sheet_job_uses_cfg(s))
+            THROW(IGVK_ERROR_INVALID, "%s: was trained without a no-class label (label dropout 0): leave CFG away",
+                  k ? j->o->compare : j->model.path);
+    TRY(sheet_job_lay_out(s));
+done:
+    return status;
+}
+
+static igvk_status lay_out_plain(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    const igvk_sample_options *o = j->o;
+    uint32_t columns = columns_of(j);
+    if (o->sheet[0])
+        TRY(request_sheet_create(&(request_sheet_options){.config = &j->model.config,
+                                                          .class_names = j->model.class_names,
+                                                          .requests = j->requests,
+                                                          .count = j->count,
+                                                          .columns = columns,
+                                                          .rows = (uint32_t)((j->count + columns - 1) / columns),
+                                                          .title = j->parameters,
+                                                          .path = o->sheet},
+                                 &j->plain));
+    TRY(sample_files_create(&(sample_files_options){.folder = o->out,
+                                                    .npz = o->npz,
+                                                    .config = &j->model.config,
+                                                    .class_names = j->model.class_names,
+                                                    .parameters = j->parameters,
+                                                    .requests = j->requests,
+                                                    .count = j->count},
+                            &j->files));
+done:
+    return status;
+}
+
+static igvk_status open_dataset(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    uint32_t rows = has_axes(j) ? sheet_job_cells(&j->sheet) : 1;
+    label_texts labels = {0};
+    TRY(label_texts_create(&labels, rows));
+    for (uint32_t k = 0; has_axes(j) && k < rows; k++)
+        sheet_job_cell_label(&j->sheet, k, labels.texts[k], sizeof *labels.texts);
+    nearest_count_options n = {.folder = j->o->against,
+                               .config = &j->model.config,
+                               .class_names = j->model.class_names,
+                               .requests = j->requests,
+                               .request_count = j->count,
+                               .rows = rows,
+                               .row_labels = has_axes(j) ? labels.pointers : NULL,
+                               .sheet = j->o->nearest_sheet,
+                               .sheet_columns = columns_of(j),
+                               .title = j->parameters,
+                               .events = j->events};
+    TRY(nearest_count_create(&n, &j->nearest));
+done:
+    label_texts_free(&labels);
+    return status;
+}
+
+static igvk_status prepare(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    TRY(read_inputs(j));
+    TRY(has_axes(j) ? lay_out_axes(j) : lay_out_plain(j));
+    if (j->o->against[0])
+        TRY(open_dataset(j));
+    TRY(device_open(&(device_options){.select = j->o->device[0] ? j->o->device : NULL}, &j->device));
+    TRY(loaded_model_load(j->device, &j->model));
+    if (j->o->compare[0])
+        TRY(loaded_model_load(j->device, &j->compared));
+done:
+    return status;
+}
+
+// ---- images ----------------------------------------------------------------------------------------
+
+static parameter_set weights_of(const loaded_model *m) {
+    return (parameter_set){.layout = m->layout, .arena_name = SET_LOADED, .role = ROLE_PARAMETER};
+}
+
+static igvk_status sample_plain(sampling_job *j, image_batch *batch, float *kept) {
+    igvk_status status = IGVK_OK;
+    uint64_t elements = model_elements(&j->model.config), first = sample_files_done(j->files);
     uint32_t size = image_batch_size(batch);
     float *images = malloc(size * elements * sizeof *images);
+    sampling_progress progress = {.events = j->events,
+                                  .device = j->device,
+                                  .total = j->count,
+                                  .done = first,
+                                  .present = first,
+                                  .start = clock_seconds(),
+                                  .saved =
+                                      j->o->out[0] ? "the same command goes on from there" : "nothing was written"};
     if (!images)
         return fail_memory("a batch of images", size * elements * sizeof *images);
     if (first)
         message(j, "%llu images are there already", (unsigned long long)first);
     for (uint64_t i = first; i < j->count; i += size) {
         uint32_t n = j->count - i < size ? (uint32_t)(j->count - i) : size;
-        TRY(image_batch_run(batch, j->requests + i, n, images));
-        TRY(sample_files_add(files, n, images));
+        TRY(image_batch_run(batch, j->requests + i, n, &progress, images));
+        TRY(sample_files_add(j->files, n, images));
         if (kept)
             memcpy(kept + i * elements, images, n * elements * sizeof *images);
-        TRY(tell(j, i + n, j->count, first));
+        TRY(sampling_progress_batch(&progress, n));
     }
-    TRY(sample_files_finish(files));
+    TRY(sample_files_finish(j->files));
 done:
     free(images);
     return status;
+}
+
+static void draw_plain(const sampling_job *j, const float *images) {
+    uint32_t columns = columns_of(j);
+    for (uint64_t i = 0; i < j->count; i++)
+        sheet_put_f32(j->plain, (uint32_t)(i / columns), (uint32_t)(i % columns),
+                      images + i * model_elements(&j->model.config));
 }
 
 static igvk_status run_plain(sampling_job *j) {
     igvk_status status = IGVK_OK;
     const igvk_sample_options *o = j->o;
     const model_config *c = &j->model.config;
-    sample_files *files = NULL;
     image_batch *batch = NULL;
     float *kept = NULL;
     parameter_set set = weights_of(&j->model);
-    bool keep = o->sheet[0] || o->against[0];
-    if (keep && j->count > SHEET_IMAGES)
-        THROW(IGVK_ERROR_INVALID, "--count %llu: a sheet and --against take at most %d images", (unsigned long long)j->count, SHEET_IMAGES);
-    image_batch_options b = {.device = j->device, .store = j->model.store, .config = c, .parameters = &set, .method = &j->method,
-                             .batch = (uint32_t)o->batch, .expected = j->count};
+    image_batch_options b = {.device = j->device,
+                             .store = j->model.store,
+                             .config = c,
+                             .parameters = &set,
+                             .method = &j->method,
+                             .batch = (uint32_t)o->batch,
+                             .expected = j->count};
     TRY(image_batch_create(&b, &batch));
-    TRY(sample_files_create(&(sample_files_options){.folder = o->out, .npz = o->npz, .config = c, .class_names = j->model.class_names,
-                                                    .parameters = j->parameters, .requests = j->requests, .count = j->count}, &files));
-    if (keep && !(kept = calloc(j->count * model_elements(c), sizeof *kept)))
+    if ((j->plain || j->nearest) && !(kept = calloc(j->count * model_elements(c), sizeof *kept)))
         THROW(IGVK_ERROR_MEMORY, "out of memory for %llu images", (unsigned long long)j->count);
     if (kept)
-        TRY(sample_files_read_present(files, kept));
-    TRY(sample_plain(j, batch, files, kept));
-    if (o->sheet[0])
-        TRY(sheet_plain(o->sheet, c, j->model.class_names, j->requests, j->count, plain_columns(j), j->parameters, kept));
+        TRY(sample_files_read_present(j->files, kept));
+    TRY(sample_plain(j, batch, kept));
+    if (j->plain) {
+        draw_plain(j, kept);
+        TRY(sheet_write(j->plain, o->sheet, j->parameters));
+    }
     if (j->nearest)
-        TRY(nearest_count_add(j->nearest, "all", j->requests, j->count, kept));
+        TRY(nearest_count_add(j->nearest, "all", kept));
 done:
     free(kept);
-    sample_files_destroy(&files);
     image_batch_destroy(&batch);
     return status;
 }
 
-// ---- sheets over guidance --------------------------------------------------------------------------
-
 static igvk_status count_cell(void *user, const char *label, const float *images) {
-    sampling_job *j = user;
-    return nearest_count_add(j->nearest, label, j->requests, j->count, images);
+    return nearest_count_add(((sampling_job *)user)->nearest, label, images);
 }
 
-// The second model of the sheet: images of the same shape and classes.
-static igvk_status open_compared(sampling_job *j) {
-    const model_config *a = &j->model.config, *b = &j->compared.config;
-    igvk_status status = loaded_model_open(j->device, j->o->compare, "ema", &j->compared);
-    if (status == IGVK_OK && (a->channels != b->channels || a->height != b->height || a->width != b->width || a->classes != b->classes))
-        status = fail(IGVK_ERROR_INVALID, "--compare %s: makes images of %ux%ux%u in %u classes, --model of %ux%ux%u in %u", j->o->compare,
-                      b->channels, b->height, b->width, b->classes, a->channels, a->height, a->width, a->classes);
-    if (status == IGVK_OK && !b->null_class && j->o->cfg_scale > 1)
-        status = fail(IGVK_ERROR_INVALID, "--compare %s: was trained without a no-class label: leave --cfg-scale away", j->o->compare);
-    return status;
-}
-
-static igvk_status run_sheet(sampling_job *j) {
-    igvk_status status = IGVK_OK;
-    parameter_set first = weights_of(&j->model), second;
-    if (j->count > SHEET_IMAGES)
-        THROW(IGVK_ERROR_INVALID, "--count %llu: a sheet takes at most %d images a row", (unsigned long long)j->count, SHEET_IMAGES);
-    sheet_job s = {.device = j->device, .class_names = j->model.class_names, .requests = j->requests,
-                   .request_count = (uint32_t)j->count, .method = j->method, .title = j->parameters,
-                   .path = j->o->sheet[0] ? j->o->sheet : NULL, .model_count = 1};
-    s.models[0] = (sheet_model){.store = j->model.store, .config = &j->model.config, .parameters = &first, .batch = (uint32_t)j->o->batch};
-    if (j->o->compare[0]) {
-        TRY(open_compared(j));
-        second = weights_of(&j->compared);
-        s.models[s.model_count++] = (sheet_model){.name = "2:", .store = j->compared.store, .config = &j->compared.config,
-                                                  .parameters = &second, .batch = (uint32_t)j->o->batch};
-        s.models[0].name = "1:";
+static igvk_status run_axes(sampling_job *j) {
+    loaded_model *models[] = {&j->model, &j->compared};
+    parameter_set sets[SHEET_MODELS];
+    j->sheet.device = j->device;
+    for (uint32_t k = 0; k < j->sheet.model_count; k++) {
+        sets[k] = weights_of(models[k]);
+        j->sheet.models[k].store = models[k]->store;
+        j->sheet.models[k].parameters = &sets[k];
     }
-    TRY(j->o->grid[0] ? sheet_job_grid(&s, j->o->grid) : sheet_job_rows(&s, j->o->sheet_rows));
-    TRY(sheet_job_draw(&s, j->events, j->nearest ? count_cell : NULL, j));
-done:
-    return status;
+    return sheet_job_draw(&j->sheet, j->events, j->nearest ? count_cell : NULL, j);
 }
 
 // ---- all -------------------------------------------------------------------------------------------
 
-static igvk_status prepare(sampling_job *j) {
-    igvk_status status = IGVK_OK;
+static void tell_files(const sampling_job *j) {
     const igvk_sample_options *o = j->o;
-    TRY(check_options(o));
-    TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &j->device));
-    TRY(loaded_model_open(j->device, o->model, o->weights ? "model" : "ema", &j->model));
-    if (j->model.config.channels != 1 && j->model.config.channels != 3)
-        THROW(IGVK_ERROR_INVALID, "%s: makes latents of %u channels, which need an autoencoder to become pictures", j->model.path,
-              j->model.config.channels);
-    TRY(make_method(j));
-    TRY(class_list_make(o->classes, o->count, o->seed, j->model.config.classes, j->model.class_names, &j->requests, &j->count));
-    describe(j);
-    if (o->against[0])
-        TRY(nearest_count_create(o->against, &j->model.config, j->model.class_names, &j->nearest));
-    j->start = clock_seconds();
-done:
-    return status;
+    if (o->sheet[0])
+        message(j, "sheet: %s", o->sheet);
+    if (o->nearest_sheet[0])
+        message(j, "samples and their nearest training images: %s", o->nearest_sheet);
+    if (o->npz[0])
+        message(j, "npz: %s", o->npz);
+    if (o->out[0])
+        message(j, "%llu images in %s", (unsigned long long)j->count, o->out);
 }
 
 igvk_status igvk_sample(const igvk_sample_options *o, const igvk_events *events) {
@@ -239,16 +366,14 @@ igvk_status igvk_sample(const igvk_sample_options *o, const igvk_events *events)
     j->o = o;
     j->events = events;
     TRY(prepare(j));
-    TRY(o->sheet_rows[0] || o->grid[0] ? run_sheet(j) : run_plain(j));
-    nearest_count_tell(j->nearest, events);
-    if (o->sheet[0])
-        message(j, "sheet: %s", o->sheet);
-    if (o->npz[0])
-        message(j, "npz: %s", o->npz);
-    if (o->out[0])
-        message(j, "%llu images in %s", (unsigned long long)j->count, o->out);
+    TRY(has_axes(j) ? run_axes(j) : run_plain(j));
+    TRY(nearest_count_finish(j->nearest));
+    tell_files(j);
 done:
     nearest_count_destroy(&j->nearest);
+    sample_files_destroy(&j->files);
+    sheet_destroy(&j->plain);
+    sheet_job_close(&j->sheet);
     free(j->requests);
     loaded_model_close(&j->compared);
     loaded_model_close(&j->model);

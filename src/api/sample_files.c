@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#define _POSIX_C_SOURCE 200809L
 #include "api/sample_files.h"
 
 #include "api/loaded_model.h"
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PARAMETERS_KEY "igvk"
 #define IMAGE_KEY "igvk-image"
@@ -16,8 +18,9 @@
 struct sample_files {
     sample_files_options o;
     npz_writer *npz;
-    uint64_t next;   // the image that comes next
+    uint64_t next;    // the image that comes next
     uint64_t present; // images of an earlier job
+    bool made;        // the folder was not there
 };
 
 igvk_status image_of_floats(const float *values, const model_config *c, image *out) {
@@ -41,7 +44,8 @@ static void image_parameters(const sample_files *f, uint64_t index, char *out, s
     char number[16];
     const image_request *r = &f->o.requests[index];
     if (f->o.config->classes)
-        snprintf(out, size, "class %u (%.64s), seed %llu", r->label, class_name(f->o.class_names, r->label, number), (unsigned long long)r->seed);
+        snprintf(out, size, "class %u (%.64s), seed %llu", r->label, class_name(f->o.class_names, r->label, number),
+                 (unsigned long long)r->seed);
     else
         snprintf(out, size, "seed %llu", (unsigned long long)r->seed);
 }
@@ -71,7 +75,11 @@ done:
 static igvk_status count_present(sample_files *f) {
     igvk_status status = IGVK_OK;
     bool present = true;
+    char *path = NULL;
+    f->made = !path_exists(f->o.folder);
     TRY(folder_create(f->o.folder));
+    path = png_path(f, 0);
+    TRY(path ? file_check_writable(path) : fail_memory("a path", 0));
     while (f->present < f->o.count) {
         TRY(check_present(f, f->present, &present));
         if (!present)
@@ -79,6 +87,7 @@ static igvk_status count_present(sample_files *f) {
         f->present++;
     }
 done:
+    free(path);
     return status;
 }
 
@@ -158,11 +167,15 @@ void sample_files_destroy(sample_files **f) {
     if (!*f)
         return;
     npz_destroy(&(*f)->npz);
+    if ((*f)->made && (*f)->next == 0)
+        rmdir((*f)->o.folder); // nothing came of it; fails where anything is inside
     free(*f);
     *f = NULL;
 }
 
-uint64_t sample_files_done(const sample_files *f) { return f->present; }
+uint64_t sample_files_done(const sample_files *f) {
+    return f->present;
+}
 
 static igvk_status write_png(sample_files *f, uint64_t index, const image *im) {
     char own[192], *path = png_path(f, index);
@@ -192,4 +205,6 @@ done:
     return status;
 }
 
-igvk_status sample_files_finish(sample_files *f) { return f->npz ? npz_finish(f->npz) : IGVK_OK; }
+igvk_status sample_files_finish(sample_files *f) {
+    return f->npz ? npz_finish(f->npz) : IGVK_OK;
+}

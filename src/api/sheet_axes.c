@@ -30,7 +30,8 @@ static igvk_status add_row(sheet_job *j, const char *word) {
     row->ig = ig ? j->method.ig.scale : 1;
     row->cfg = cfg ? j->method.cfg.scale : 1;
     if ((ig && !(row->ig > 1)) || (cfg && !(row->cfg > 1)))
-        return fail(IGVK_ERROR_INVALID, "--sheet-rows: row '%s' needs --%s-scale above 1", word, ig && !(row->ig > 1) ? "ig" : "cfg");
+        return fail(IGVK_ERROR_INVALID, "--sheet-rows: row '%s' needs --%s-scale above 1", word,
+                    ig && !(row->ig > 1) ? "ig" : "cfg");
     if (ig && cfg)
         snprintf(row->label, sizeof row->label, "IG %g + CFG %g", row->ig, row->cfg);
     else if (ig || cfg)
@@ -74,6 +75,8 @@ igvk_status sheet_job_grid(sheet_job *j, const char *grid) {
     igvk_status status = IGVK_OK;
     char part[256];
     j->row_count = j->group_count = 0;
+    memset(j->rows, 0, sizeof j->rows);
+    memset(j->groups, 0, sizeof j->groups);
     while (*(grid += strspn(grid, " "))) {
         if (!next_word(&grid, " ", part, sizeof part))
             THROW(IGVK_ERROR_INVALID, "--grid: too long");
@@ -84,8 +87,13 @@ igvk_status sheet_job_grid(sheet_job *j, const char *grid) {
         else
             THROW(IGVK_ERROR_INVALID, "--grid: '%.40s': write \"ig=1,1.4 cfg=1,1.5\"", part);
     }
-    if (!j->row_count || !j->group_count)
-        THROW(IGVK_ERROR_INVALID, "--grid: both scales are needed: \"ig=1,1.4 cfg=1,1.5\"");
+    if (!j->row_count && !j->group_count)
+        THROW(IGVK_ERROR_INVALID, "--grid: names no scale: write \"ig=1,1.4 cfg=1,1.5\", or one of the two");
+    if (!j->row_count) { // the scale that is not named is the method's
+        snprintf(j->rows[0].label, sizeof j->rows[0].label, "IG %g", j->method.ig.scale);
+        j->row_count = 1;
+    }
+    j->group_count += !j->group_count;
 done:
     return status;
 }

@@ -4,6 +4,7 @@
 #define IGVK_API_SHEET_JOB_H
 
 #include "api/image_batch.h"
+#include "data/sheet.h"
 
 #define SHEET_MOST 16 // rows, and column groups, at most
 
@@ -18,7 +19,7 @@ typedef struct sheet_model {
     store *store;
     const model_config *config;
     const parameter_set *parameters;
-    uint32_t batch; // 0: chosen at the first row, then kept
+    uint32_t batch; // 0: chosen, for the row that needs most
 } sheet_model;
 #define SHEET_MODELS 2
 
@@ -29,24 +30,31 @@ typedef struct sheet_job {
     const json_t *class_names;
     const image_request *requests; // columns of each group
     uint32_t request_count;
-    sampling_method method;        // its scales are what rows switch on
-    const char *title, *path;      // path null: nothing is drawn
+    sampling_method method;                          // its scales are what rows switch on
+    const char *title, *path;                        // path null: nothing is drawn
     sheet_axis rows[SHEET_MOST], groups[SHEET_MOST]; // filled by sheet_job_rows or sheet_job_grid
     uint32_t row_count, group_count;
+    sheet *sheet; // between sheet_job_lay_out and the end of sheet_job_draw
 } sheet_job;
 
 // "none,cfg,ig,ig+cfg": one row each, with the method's scales.
 igvk_status sheet_job_rows(sheet_job *j, const char *rows);
-// "ig=1,1.4,1.8 cfg=1,1.5": a row for each IG scale, a column group for each CFG scale.
+// "ig=1,1.4,1.8 cfg=1,1.5": a row for each IG scale, a column group for each CFG scale; a scale not named is the
+// method's.
 igvk_status sheet_job_grid(sheet_job *j, const char *grid);
+// Cells in the order in which they are drawn, and their labels: "IG 1.4, CFG 1.5".
+uint32_t sheet_job_cells(const sheet_job *j);
+#define CELL_LABEL 64
+void sheet_job_cell_label(const sheet_job *j, uint32_t cell, char *out, size_t size);
+// Whether any cell needs the no-class label.
+bool sheet_job_uses_cfg(const sheet_job *j);
+// Refuses a sheet that is too large or cannot be written, without a device. sheet_job_draw does it where it is not
+// done; sheet_job_close ends a job that is not drawn.
+igvk_status sheet_job_lay_out(sheet_job *j);
+void sheet_job_close(sheet_job *j);
 // Samples row by row and writes the PNG whole. Samples of each row and group are also given to `each` (may be null)
 // with the row's label.
 typedef igvk_status (*sheet_cell)(void *user, const char *label, const float *images);
 igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events, sheet_cell each, void *user);
-
-// A sheet of images that are there already, in rows of `columns`; each column is labelled with its class where all
-// of it have one.
-igvk_status sheet_plain(const char *path, const model_config *c, const json_t *class_names, const image_request *requests,
-                        uint64_t count, uint32_t columns, const char *title, const float *images);
 
 #endif

@@ -2,8 +2,8 @@
 // igvk_train: options to a run folder and the training loop.
 #include "api/loaded_model.h"
 #include "api/options.h"
-#include "api/sheet_job.h"
 #include "api/train_config.h"
+#include "api/train_sheet.h"
 #include "core/file.h"
 #include "training/loop.h"
 #include "training/run_folder.h"
@@ -11,9 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SHEET_CLASSES 10 // columns of a sample sheet, at most
-#define SHEET_SEED 0
 
 typedef struct training_job {
     igvk_train_options o; // resolved: absolute paths
@@ -25,6 +22,7 @@ typedef struct training_job {
     char *config_json, *names_json, *resume_from;
     bool made_run; // the run folder is this job's own
     loop_options loop;
+    train_sheet sheet;
 } training_job;
 
 // ---- resolving -------------------------------------------------------------------------------------
@@ -47,7 +45,8 @@ static igvk_status check_new_run(const char *run) {
     igvk_status status = folder_list(run, &names, &count);
     folder_list_free(&names, count);
     if (status == IGVK_OK && count)
-        status = fail(IGVK_ERROR_INVALID, "%s: exists and is not empty: name another --out, or --resume %s to go on", run, run);
+        status = fail(IGVK_ERROR_INVALID, "%s: exists and is not empty: name another --out, or --resume %s to go on",
+                      run, run);
     return status;
 }
 
@@ -59,7 +58,7 @@ static igvk_status resolve(training_job *j, const igvk_train_options *o) {
         THROW(IGVK_ERROR_INVALID, "--data: name a dataset folder (igvk data makes one)");
     TRY(make_absolute(j->o.data));
     if (o->resume[0]) {
-        TRY(train_check_resumed(o));
+        TRY(train_check_resumed(o, j->events));
         TRY(run_newest_checkpoint(o->resume, &j->resume_from));
         j->run = j->o.resume;
     } else {
@@ -67,8 +66,8 @@ static igvk_status resolve(training_job *j, const igvk_train_options *o) {
         j->run = j->o.out;
     }
     if (j->o.micro_batch && j->o.batch % j->o.micro_batch)
-        THROW(IGVK_ERROR_INVALID, "--micro-batch %llu does not divide --batch %llu", (unsigned long long)j->o.micro_batch,
-              (unsigned long long)j->o.batch);
+        THROW(IGVK_ERROR_INVALID, "--micro-batch %llu does not divide --batch %llu",
+              (unsigned long long)j->o.micro_batch, (unsigned long long)j->o.batch);
     if (!(o->guided_low <= o->guided_high))
         THROW(IGVK_ERROR_INVALID, "--guided-low %g is above --guided-high %g", o->guided_low, o->guided_high);
 done:
@@ -87,10 +86,18 @@ static igvk_status name_classes(training_job *j, const dataset_info *info) {
 static void fill_trainer_options(const training_job *j, trainer_options *t) {
     const igvk_train_options *o = &j->o;
     t->device = j->device;
-    t->objective = (training_objective){.auxiliary_weight = o->auxiliary_weight, .guided_target = o->guided_target,
-                                        .guided_low = o->guided_low, .guided_high = o->guided_high};
-    t->optimizer = (optimizer_settings){.learning_rate = o->learning_rate, .beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon,
-                                        .weight_decay = o->weight_decay, .clip = o->clip, .warmup = o->warmup, .ema_decay = o->ema,
+    t->objective = (training_objective){.auxiliary_weight = o->auxiliary_weight,
+                                        .guided_target = o->guided_target,
+                                        .guided_low = o->guided_low,
+                                        .guided_high = o->guided_high};
+    t->optimizer = (optimizer_settings){.learning_rate = o->learning_rate,
+                                        .beta1 = o->beta1,
+                                        .beta2 = o->beta2,
+                                        .epsilon = o->epsilon,
+                                        .weight_decay = o->weight_decay,
+                                        .clip = o->clip,
+                                        .warmup = o->warmup,
+                                        .ema_decay = o->ema,
                                         .ema_warmup = o->ema_warmup};
     t->times = o->times ? TIME_LOGNORMAL : TIME_UNIFORM;
     t->label_dropout = t->model.classes ? o->label_dropout : 0;
@@ -101,43 +108,49 @@ static void fill_trainer_options(const training_job *j, trainer_options *t) {
 
 // ---- sample sheets ---------------------------------------------------------------------------------
 
-static igvk_status draw_sheet(void *user, trainer *t, uint64_t step, const char *path) {
-    training_job *j = user;
-    const model_config *c = &j->loop.trainer.model;
-    igvk_status status = IGVK_OK;
-    image_request requests[SHEET_CLASSES];
-    char title[128];
-    parameter_set set = {.layout = trainer_layout(t), .arena_name = SET_EMA, .role = ROLE_PARAMETER};
-    uint32_t count = c->classes && c->classes < SHEET_CLASSES ? c->classes : SHEET_CLASSES;
-    for (uint32_t i = 0; i < count; i++)
-        requests[i] = (image_request){.label = c->classes ? (uint32_t)((uint64_t)i * c->classes / count) : 0, .seed = SHEET_SEED + i};
-    snprintf(title, sizeof title, "step %llu, EMA, Heun %llu steps", (unsigned long long)step, (unsigned long long)j->o.sheet_steps);
-    sheet_job job = {.device = j->device, .models = {{.store = trainer_store(t), .config = c, .parameters = &set}}, .model_count = 1,
-                     .class_names = j->class_names, .requests = requests, .request_count = count, .title = title, .path = path,
-                     .method = {.solver = SOLVER_HEUN, .steps = (uint32_t)j->o.sheet_steps, .path = c->path,
-                                .ig = {j->o.sheet_ig_scale, 0, 1}, .cfg = {j->o.sheet_cfg_scale, 0, 1}}};
-    TRY(sheet_job_rows(&job, c->null_class ? "none,cfg,ig,ig+cfg" : "none,ig"));
-    TRY(sheet_job_draw(&job, NULL, NULL, NULL));
-done:
-    return status;
+static void message(const training_job *j, const char *text) {
+    if (j->events && j->events->message)
+        j->events->message(j->events->user, text);
+}
+
+static igvk_status draw_sheet(void *user, trainer *t, uint64_t step, const char *path, const igvk_events *events) {
+    const training_job *j = user;
+    return train_sheet_draw(&j->sheet, t, step, path, events);
+}
+
+// Sheets only watch a run: where they cannot be made it goes without.
+static void plan_sheets(training_job *j, const dataset_info *info) {
+    loop_options *l = &j->loop;
+    char text[IGVK_TEXT];
+    if (!j->o.sheet_every || (info->channels != 1 && info->channels != 3))
+        return;
+    j->sheet = (train_sheet){.device = j->device,
+                             .config = &l->trainer.model,
+                             .class_names = j->class_names,
+                             .steps = (uint32_t)j->o.sheet_steps,
+                             .ig_scale = j->o.sheet_ig_scale,
+                             .cfg_scale = j->o.sheet_cfg_scale};
+    if (train_sheet_plan(&j->sheet) != IGVK_OK) {
+        snprintf(text, sizeof text, "note: no sample sheets: %s", igvk_error_text());
+        message(j, text);
+        return;
+    }
+    l->trainer.reserve = j->sheet.bytes;
+    l->sheet = draw_sheet;
+    l->sheet_user = j;
 }
 
 // ---- running ---------------------------------------------------------------------------------------
 
 static igvk_status make_run_folder(training_job *j) {
     igvk_status status = IGVK_OK;
-    char *samples = path_join(j->run, "samples"), *config = run_config_path(j->run);
-    if (!samples || !config) {
-        status = fail_memory("a path", 0);
-        goto done;
-    }
+    char *samples = path_join(j->run, "samples");
+    if (!samples)
+        return fail_memory("a path", 0);
     j->made_run = !j->resume_from;
     TRY(folder_create(samples));
-    if (j->made_run)
-        TRY(file_write_atomic(config, j->config_json, strlen(j->config_json)));
 done:
     free(samples);
-    free(config);
     return status;
 }
 
@@ -170,8 +183,7 @@ static igvk_status prepare(training_job *j) {
     l->log_every = o->log_every;
     l->save_interval = o->save_interval;
     l->events = j->events;
-    l->sheet = info->channels == 1 || info->channels == 3 ? draw_sheet : NULL;
-    l->sheet_user = j;
+    plan_sheets(j, info);
 done:
     return status;
 }

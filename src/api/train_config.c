@@ -6,6 +6,7 @@
 #include "training/run_folder.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,11 +20,13 @@ char *train_config_json(const igvk_train_options *o, const model_config *model) 
     bool bad = !model_json || !options || !root;
     for (size_t i = 0; i < list->count && !bad; i++) {
         char value[IGVK_TEXT];
+        if (strcmp(list->options[i].name, "resume") == 0)
+            continue;
         bad = !igvk_option_get(&list->options[i], o, value, sizeof value) ||
               json_object_set_new(options, list->options[i].name, json_string(value)) != 0;
     }
-    bad = bad || json_object_set_new(root, "igvk", json_string(IGVK_VERSION)) || json_object_set(root, "options", options) ||
-          json_object_set(root, "model", model_json);
+    bad = bad || json_object_set_new(root, "igvk", json_string(IGVK_VERSION)) ||
+          json_object_set(root, "options", options) || json_object_set(root, "model", model_json);
     if (!bad)
         text = json_dumps(root, JSON_INDENT(1));
     json_decref(root);
@@ -38,11 +41,17 @@ static void override(uint32_t *field, uint64_t value) {
         *field = (uint32_t)value;
 }
 
-igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, uint32_t height, uint32_t width, uint32_t classes,
-                               model_config *out) {
+igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, uint32_t height, uint32_t width,
+                               uint32_t classes, model_config *out) {
     igvk_status status = IGVK_OK;
-    *out = (model_config){.kind = "sit", .channels = channels, .height = height, .width = width, .classes = classes,
-                          .null_class = classes && o->label_dropout > 0, .qk_norm = o->qk_norm, .mlp_ratio = 4,
+    *out = (model_config){.kind = "sit",
+                          .channels = channels,
+                          .height = height,
+                          .width = width,
+                          .classes = classes,
+                          .null_class = classes && o->label_dropout > 0,
+                          .qk_norm = o->qk_norm,
+                          .mlp_ratio = 4,
                           .path = o->path ? PATH_COSINE : PATH_LINEAR};
     if (o->model[0])
         TRY(model_config_preset(o->model, out));
@@ -89,18 +98,36 @@ done:
     return status;
 }
 
-igvk_status train_check_resumed(const igvk_train_options *o) {
+// Of what a resumed run may change, what changes its numbers.
+static bool shapes_numbers(const igvk_option *option) {
+    return strcmp(option->name, "learning-rate") == 0 || strcmp(option->name, "clip") == 0;
+}
+
+static igvk_status check_option(const igvk_option *option, const char *now, const char *before,
+                                const igvk_events *events) {
+    char note[2 * IGVK_TEXT + 128];
+    if (strcmp(now, before) == 0)
+        return IGVK_OK;
+    if (!option->may_change)
+        return fail(IGVK_ERROR_INVALID,
+                    "--%s %s contradicts the run, which was started with %s: leave the flag away or start anew",
+                    option->name, now, before);
+    if (!shapes_numbers(option) || !events || !events->message)
+        return IGVK_OK;
+    snprintf(note, sizeof note, "note: --%s %s, was %s: the run's numbers change from here", option->name, now, before);
+    events->message(events->user, note);
+    return IGVK_OK;
+}
+
+igvk_status train_check_resumed(const igvk_train_options *o, const igvk_events *events) {
     const igvk_option_list *list = igvk_train_option_list();
     igvk_train_options stored;
     igvk_status status = igvk_train_options_load(o->resume, &stored);
     for (size_t i = 0; status == IGVK_OK && i < list->count; i++) {
-        char have[IGVK_TEXT], want[IGVK_TEXT];
+        char now[IGVK_TEXT], before[IGVK_TEXT];
         const igvk_option *option = &list->options[i];
-        if (option->may_change || !igvk_option_get(option, o, have, sizeof have) || !igvk_option_get(option, &stored, want, sizeof want))
-            continue;
-        if (strcmp(have, want) != 0)
-            status = fail(IGVK_ERROR_INVALID, "--%s %s contradicts the run, which was started with %s: leave the flag away or start anew",
-                          option->name, have, want);
+        if (igvk_option_get(option, o, now, sizeof now) && igvk_option_get(option, &stored, before, sizeof before))
+            status = check_option(option, now, before, events);
     }
     return status;
 }

@@ -23,7 +23,7 @@ static int run(const arguments *a) {
     if (code)
         return code;
     igvk_status status = igvk_parity(&o, a->bare, a->bare_count, print_line, NULL, console_events(), &result);
-    if (status == IGVK_OK)
+    if (status == IGVK_OK || a->bare_count > 1)
         console_row("%llu within, %llu out", (unsigned long long)result.within, (unsigned long long)result.out);
     code = console_end(status);
     return code == EXIT_FINE && result.out > 0 ? EXIT_FAULT : code;

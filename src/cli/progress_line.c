@@ -49,6 +49,8 @@ void progress_line(char *out, size_t size, const igvk_progress *p) {
     append(out, size, &length, "%s %llu", p->what ? p->what : "work", (unsigned long long)p->done);
     if (p->total)
         append(out, size, &length, "/%llu", (unsigned long long)p->total);
+    if (p->steps)
+        append(out, size, &length, ", step %u/%u", p->step, p->steps);
     if (p->total && p->done >= p->total)
         append(out, size, &length, " in %s", seconds_text(text, p->seconds));
     else if (p->seconds_left >= 0)

@@ -60,7 +60,8 @@ const command train_command = {
         "Trains a SiT with an auxiliary head after an early block, which Internal Guidance needs, on a dataset that "
         "`igvk data` made, and keeps an average (EMA) of its weights for sampling.\n"
         "Ctrl-C finishes the step and saves. `igvk train --resume DIR` goes on with the same numbers, under the "
-        "run's own settings; flags that contradict them are refused.",
+        "run's own settings. Flags that change how it ends or is watched, --learning-rate and --clip hold from there "
+        "on; others that contradict its settings are refused.",
     .options = igvk_train_option_list,
     .after = "data glyphs",
     .examples = examples,

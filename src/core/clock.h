@@ -2,7 +2,6 @@
 #ifndef IGVK_CORE_CLOCK_H
 #define IGVK_CORE_CLOCK_H
 
-double clock_seconds(void);     // monotonic
-double clock_cpu_seconds(void); // CPU time of the calling thread
+double clock_seconds(void); // monotonic
 
 #endif

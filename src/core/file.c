@@ -224,6 +224,13 @@ done:
     return status;
 }
 
+igvk_status file_check_writable(const char *path) {
+    atomic_file *f = NULL;
+    igvk_status status = atomic_file_create(path, &f);
+    atomic_file_destroy(&f);
+    return status;
+}
+
 // ---- folders ----------------------------------------------------------------------------------------------
 
 bool path_exists(const char *path) {

@@ -26,6 +26,9 @@ uint64_t atomic_file_position(const atomic_file *f);
 igvk_status atomic_file_commit(atomic_file *f);
 void atomic_file_destroy(atomic_file **f);
 
+// Whether atomic_file_create would take `path`: for files that are written after long work. Leaves nothing.
+igvk_status file_check_writable(const char *path);
+
 igvk_status file_write_atomic(const char *path, const void *data, size_t size);
 
 // Folders. folder_create makes missing parents; an existing folder is no error.

@@ -234,9 +234,8 @@ void text_append_bytes(text_buffer *b, const void *bytes, size_t count) {
     b->text[b->length] = 0;
 }
 
-void text_append(text_buffer *b, const char *format, ...) {
-    va_list arguments, again;
-    va_start(arguments, format);
+void text_append_v(text_buffer *b, const char *format, va_list arguments) {
+    va_list again;
     va_copy(again, arguments);
     char small[256];
     int length = print_v(small, sizeof small, format, arguments);
@@ -254,6 +253,12 @@ void text_append(text_buffer *b, const char *format, ...) {
         }
     }
     va_end(again);
+}
+
+void text_append(text_buffer *b, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    text_append_v(b, format, arguments);
     va_end(arguments);
 }
 

@@ -27,6 +27,7 @@ typedef struct text_buffer {
     bool failed;
 } text_buffer;
 void text_append(text_buffer *b, const char *format, ...) PRINTF_LIKE(2, 3);
+void text_append_v(text_buffer *b, const char *format, va_list arguments);
 void text_append_bytes(text_buffer *b, const void *bytes, size_t count);
 void text_free(text_buffer *b); // leaves an empty buffer
 

@@ -23,7 +23,7 @@
 
 #define TENSOR_MAX_RANK 5
 #define NODE_MAX_INPUTS 12
-#define NODE_MAX_OUTPUTS 6
+#define NODE_MAX_OUTPUTS 8
 
 typedef struct tensor_id {
     uint32_t i; // 0 is no tensor

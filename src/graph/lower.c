@@ -51,6 +51,7 @@ void dispatch_groups_linear(dispatch *d, const capabilities *c, uint64_t items, 
 }
 
 // ---- checking a dispatch -----------------------------------------------------------------------------
+// What exceeds a limit of the device is IGVK_ERROR_DEVICE_MEMORY: a smaller batch may do, and callers try it.
 
 static igvk_status check_counts(const capabilities *c, const dispatch *d) {
     if (d->argument_count > DISPATCH_MAX_ARGUMENTS)
@@ -65,8 +66,8 @@ static igvk_status check_counts(const capabilities *c, const dispatch *d) {
                     c->max_invocations);
     for (int axis = 0; axis < 3; axis++)
         if (d->groups[axis] == 0 || d->groups[axis] > c->max_groups[axis])
-            return fail(IGVK_ERROR_INVALID, "%u workgroups along %c, the device takes 1 to %u: use a smaller batch",
-                        d->groups[axis], "xyz"[axis], c->max_groups[axis]);
+            return fail(IGVK_ERROR_DEVICE_MEMORY, "%u workgroups along %c, the device takes 1 to %u: use a smaller batch",
+                        d->groups[axis], "xyz"[axis], c -> max_groups[axis]);
     return IGVK_OK;
 }
 
@@ -81,7 +82,7 @@ static igvk_status check_argument(const lowering *l, const dispatch *d, uint32_t
                     describe_tensor(text, l->graph, a->tensor));
     uint64_t bytes = tensor_bytes(l->graph, a->tensor);
     if (bytes > l->capabilities->max_binding)
-        return fail(IGVK_ERROR_INVALID, "%s has %s, one binding of this device spans at most %s: use a smaller batch",
+        return fail(IGVK_ERROR_DEVICE_MEMORY, "%s has %s, one binding of this device spans at most %s: use a smaller batch",
                     describe_tensor(text, l->graph, a->tensor), format_bytes(need, bytes),
                     format_bytes(limit, l->capabilities->max_binding));
     if ((a->access & ACCESS_WRITE) && (t->role == ROLE_PARAMETER || t->role == ROLE_INPUT))

@@ -24,8 +24,12 @@ typedef struct planner {
 
 // ---- live ranges -------------------------------------------------------------------------------------
 
-static tensor_id root_of(const planner *p, tensor_id t) { return tensor_of(p->graph, t)->root; }
-static bool is_activation(const planner *p, tensor_id t) { return tensor_of(p->graph, t)->role == ROLE_ACTIVATION; }
+static tensor_id root_of(const planner *p, tensor_id t) {
+    return tensor_of(p->graph, t)->root;
+}
+static bool is_activation(const planner *p, tensor_id t) {
+    return tensor_of(p->graph, t)->role == ROLE_ACTIVATION;
+}
 
 static igvk_status touch(planner *p, uint32_t index, const argument *a) {
     tensor_id root = root_of(p, a->tensor);
@@ -120,13 +124,14 @@ static void make_slots(planner *p) {
         }
 }
 
+// A smaller batch may do: callers that choose one try it.
 static igvk_status refuse_large(const planner *p) {
     for (uint32_t i = 1; i < p->tensor_count; i++) {
         const placement *place = &p->placements[i];
         if (!place->placed || p->slots[p->slot_of[i]].size <= p->options->max_block)
             continue;
         char text[DESCRIPTION_SIZE], need[32], limit[32];
-        return fail(IGVK_ERROR_INVALID,
+        return fail(IGVK_ERROR_DEVICE_MEMORY,
                     "%s needs %s in one piece, but one piece of device memory has at most %s: use a smaller batch",
                     describe_tensor(text, p->graph, (tensor_id){i}), format_bytes(need, place->bytes),
                     format_bytes(limit, p->options->max_block));

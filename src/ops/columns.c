@@ -3,7 +3,8 @@
 #include "ops/common.h"
 #include "ops/ops.h"
 
-#define MAX_PARTS NODE_MAX_OUTPUTS
+#define MAX_PARTS 8 // as the two shaders have slots
+_Static_assert(MAX_PARTS <= NODE_MAX_OUTPUTS, "a part is an output");
 
 extern const operator split_columns_operator, join_columns_operator, repeat_operator;
 

@@ -21,7 +21,7 @@ struct sampler {
     uint32_t run;          // programs run so far: the step ring's position
 };
 
-static int kind_of(const sampling_stage *s) { return (s->ig > 1 ? USES_HEAD : 0) | (s->cfg > 1 ? USES_NULL : 0); }
+static int kind_of(const sampling_stage *s) { return (s->ig != 1 ? USES_HEAD : 0) | (s->cfg > 1 ? USES_NULL : 0); }
 
 static tensor_shape batch_shape(const model_config *c, uint64_t batch) { return SHAPE(batch, c->channels, c->height, c->width); }
 
@@ -143,7 +143,10 @@ static void free_all(compiled_graph compiled[KINDS + 1]) {
 igvk_status sampler_plan_bytes(const sampler_options *o, const capabilities *c, uint64_t *bytes) {
     compiled_graph compiled[KINDS + 1] = {0};
     igvk_status status = compile_all(o, c, compiled);
+    uint64_t state = shape_elements(batch_shape(o->config, o->batch)) * sizeof(float);
     *bytes = 0;
+    if (status == IGVK_OK && state > c->max_allocation)
+        status = fail(IGVK_ERROR_DEVICE_MEMORY, "%u images are more than one allocation of the device holds", o->batch);
     for (int k = 0; k <= KINDS; k++)
         if (compiled[k].plan.peak > *bytes)
             *bytes = compiled[k].plan.peak;

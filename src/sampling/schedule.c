@@ -12,7 +12,10 @@ static double linspace(double start, double end, uint32_t count, uint32_t i) {
     return i + 1 == count ? end : start + i * ((end - start) / (count - 1));
 }
 
-static double scale_at(const guidance_scale *g, double t) { return g->scale > 1 && g->low <= t && t <= g->high ? g->scale : 1; }
+static double scale_at(const guidance_scale *g, double t, bool any) {
+    const bool on = any ? g->scale != 1 : g->scale > 1;
+    return on && g->low <= t && t <= g->high ? g->scale : 1;
+}
 
 // Drift of the reverse SDE, d = v - w/2 score with score = (r v - x)/var, is linear in v and x: d = dv v + dx x.
 // CFG acts on the drift; its x terms cancel, so guidance of v alone is the same.
@@ -37,29 +40,58 @@ static size_t make_sde(const sampling_method *m, sampling_stage *out) {
         double dt = (last ? 0 : linspace(1, LAST_SDE_TIME, m->steps, i + 1)) - t;
         double w = 2 * t, dv, dx; // the official diffusion coefficient, on both paths
         drift_of(m->path, t, w, &dv, &dx);
-        out[i] = (sampling_stage){.time = t, .step = i, .commit = true,
+        out[i] = (sampling_stage){.time = t,
+                                  .step = i,
+                                  .commit = true,
                                   .coefficients = {1 + dt * dx, dt * dv, 0, last ? 0 : sqrt(w) * sqrt(fabs(dt))}};
     }
     return m->steps;
 }
 
-// Grid linspace(1, 0, K + 1). Heun's second stage averages with the velocity at t_next, at every step but the last.
+uint32_t sampling_intervals(const sampling_method *m) {
+    return m->data_at_one ? m->steps - 1 : m->steps;
+}
+
+double sampling_time(const sampling_method *m, uint32_t i) {
+    const uint32_t points = sampling_intervals(m) + 1;
+    if (!m->data_at_one)
+        return linspace(1, 0, points, i);
+    const double t = linspace(0, 1, points, i);
+    // The last point is 1 and not what rounding makes of it: beyond 1 intervals of guidance that end there are over.
+    return m->shift == 0 || i + 1 == points ? t : m->shift * t / (1 + (m->shift - 1) * t);
+}
+
+// SiT's Heun averages with the velocity at the next point at every step but the last, LightningDiT's at every step.
 static size_t make_ode(const sampling_method *m, sampling_stage *out) {
+    const uint32_t intervals = sampling_intervals(m);
     size_t n = 0;
-    for (uint32_t i = 0; i < m->steps; i++) {
-        double t = linspace(1, 0, m->steps + 1, i), next = linspace(1, 0, m->steps + 1, i + 1), dt = next - t;
-        bool two = m->solver == SOLVER_HEUN && i + 1 < m->steps;
-        out[n++] = (sampling_stage){.time = t, .step = i, .commit = !two, .coefficients = {1, dt, 0, 0}};
-        if (two)
-            out[n++] = (sampling_stage){.time = next, .step = i, .commit = true, .coefficients = {1, dt / 2, dt / 2, 0}};
+    for (uint32_t i = 0; i < intervals; i++) {
+        const double t = sampling_time(m, i), next = sampling_time(m, i + 1), dt = next - t;
+        const bool heun = m->solver == SOLVER_HEUN && (m->data_at_one || i + 1 < intervals);
+        const bool midpoint = m->solver == SOLVER_MIDPOINT;
+        out[n++] = (sampling_stage){
+            .time = t, .step = i, .commit = !heun && !midpoint, .coefficients = {1, midpoint ? dt / 2 : dt, 0, 0}};
+        if (heun)
+            out[n++] =
+                (sampling_stage){.time = next, .step = i, .commit = true, .coefficients = {1, dt / 2, dt / 2, 0}};
+        if (midpoint)
+            out[n++] = (sampling_stage){.time = t + dt / 2, .step = i, .commit = true, .coefficients = {1, dt, 0, 0}};
     }
     return n;
 }
 
 static igvk_status check(const sampling_method *m) {
-    uint32_t least = m->solver == SOLVER_SDE ? 2 : 1;
+    uint32_t least = m->solver == SOLVER_SDE || m->data_at_one ? 2 : 1;
     if (m->steps < least || m->steps > 100000)
-        return fail(IGVK_ERROR_INVALID, "--num-steps %u: must be between %u and 100000 for this solver", m->steps, least);
+        return fail(IGVK_ERROR_INVALID, "--num-steps %u: must be between %u and 100000 for this solver", m->steps,
+                    least);
+    if (m->data_at_one && (m->solver == SOLVER_SDE || m->path != PATH_LINEAR))
+        return fail(IGVK_ERROR_INVALID,
+                    "--mode sde and the cosine path are not defined for a model whose time runs from "
+                    "noise to data: use --mode ode");
+    if (!(m->shift >= 0 && m->shift <= 100) || (m->shift != 0 && !m->data_at_one))
+        return fail(IGVK_ERROR_INVALID,
+                    "--timestep-shift %g: must be from 0 (none) to 100, and is for LightningDiT alone", m->shift);
     if (!(m->ig.low <= m->ig.high))
         return fail(IGVK_ERROR_INVALID, "--ig-guidance-low %g is above --ig-guidance-high %g", m->ig.low, m->ig.high);
     if (!(m->cfg.low <= m->cfg.high))
@@ -78,10 +110,11 @@ igvk_status schedule_make(const sampling_method *m, sampling_stage **stages, siz
         return fail_memory("the sampling schedule", 2 * (uint64_t)m->steps * sizeof *list);
     size_t n = m->solver == SOLVER_SDE ? make_sde(m, list) : make_ode(m, list);
     for (size_t i = 0; i < n; i++) {
-        // Both evaluations of a Heun step test the time of the step's start, as the official sampler does.
-        double start = i > 0 && list[i - 1].step == list[i].step ? list[i - 1].time : list[i].time;
-        list[i].ig = scale_at(&m->ig, start);
-        list[i].cfg = scale_at(&m->cfg, start);
+        // Both evaluations of a SiT step test the time of the step's start, LightningDiT's each their own.
+        const bool second = i > 0 && list[i - 1].step == list[i].step && !m->data_at_one;
+        const double tested = second ? list[i - 1].time : list[i].time;
+        list[i].ig = scale_at(&m->ig, tested, m->data_at_one);
+        list[i].cfg = scale_at(&m->cfg, tested, false);
     }
     *stages = list;
     *count = n;

@@ -7,19 +7,25 @@
 #include "core/status.h"
 #include "ops/ops.h"
 
-typedef enum solver_kind { SOLVER_SDE, SOLVER_EULER, SOLVER_HEUN } solver_kind;
+typedef enum solver_kind { SOLVER_SDE, SOLVER_EULER, SOLVER_HEUN, SOLVER_MIDPOINT } solver_kind;
 
 typedef struct guidance_scale {
-    double scale;     // on where scale > 1 and low <= t <= high
-    double low, high; // closed interval of the step's starting time
+    double scale;     // on where scale > 1 and low <= t <= high; of IG with data_at_one any scale but 1
+    double low, high; // closed interval of the step's starting time; with data_at_one of each call's own
 } guidance_scale;
 
 typedef struct sampling_method {
     solver_kind solver;
-    uint32_t steps; // SDE: model calls; ODE: intervals
+    uint32_t steps; // SDE: model calls; ODE: intervals; with data_at_one points of the grid, one more than intervals
     path_kind path;
+    bool data_at_one; // the model's time runs from noise (0) to data (1): LightningDiT's rules throughout
+    double shift;     // with data_at_one: each time t becomes shift t / (1 + (shift - 1) t); 0: as it is
     guidance_scale ig, cfg;
 } sampling_method;
+
+// Time i of the grid of intervals, i from 0 to their count.
+uint32_t sampling_intervals(const sampling_method *m); // of an ODE
+double sampling_time(const sampling_method *m, uint32_t i);
 
 typedef struct sampling_stage {
     double time;            // what the model sees

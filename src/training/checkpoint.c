@@ -30,9 +30,21 @@ done:
     return status;
 }
 
-static igvk_status set_metadata(safetensors_writer *w, const model_config *model, const checkpoint_counters *c, const checkpoint_texts *texts) {
+PRINTF_LIKE(3, 4)
+static igvk_status set_number(safetensors_writer *w, const char *key, const char *format, ...) {
+    text_buffer text = {0};
+    va_list arguments;
+    va_start(arguments, format);
+    text_append_v(&text, format, arguments);
+    va_end(arguments);
+    igvk_status status = text.text ? safetensors_set_metadata(w, key, text.text) : fail_memory(key, 0);
+    text_free(&text);
+    return status;
+}
+
+static igvk_status set_metadata(safetensors_writer *w, const model_config *model, const checkpoint_counters *c,
+                                const checkpoint_texts *texts) {
     igvk_status status = IGVK_OK;
-    char number[64];
     char *json = model_config_to_json(model);
     if (!json)
         return fail_memory("the model's configuration", 0);
@@ -41,12 +53,9 @@ static igvk_status set_metadata(safetensors_writer *w, const model_config *model
     TRY(safetensors_set_metadata(w, "igvk.classes", texts->class_names));
     TRY(safetensors_set_metadata(w, "igvk.kernels", c->kernels));
     TRY(safetensors_set_metadata(w, "igvk.dataset", c->dataset));
-    snprintf(number, sizeof number, "%llu", (unsigned long long)c->step);
-    TRY(safetensors_set_metadata(w, "igvk.step", number));
-    snprintf(number, sizeof number, "%.3f", c->seconds);
-    TRY(safetensors_set_metadata(w, "igvk.seconds", number));
-    snprintf(number, sizeof number, "%u", c->micro_batch);
-    TRY(safetensors_set_metadata(w, "igvk.micro_batch", number));
+    TRY(set_number(w, "igvk.step", "%llu", (unsigned long long)c->step));
+    TRY(set_number(w, "igvk.seconds", "%.3f", c->seconds));
+    TRY(set_number(w, "igvk.micro_batch", "%u", c->micro_batch));
 done:
     free(json);
     return status;
@@ -61,8 +70,8 @@ static float *parameter_buffer(const parameter_layout *l) {
     return malloc(most * sizeof(float) + 1);
 }
 
-igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpoint_counters *c, const checkpoint_texts *texts,
-                            const char *path) {
+igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpoint_counters *c,
+                            const checkpoint_texts *texts, const char *path) {
     igvk_status status = IGVK_OK;
     safetensors_writer *w = NULL;
     const parameter_layout *l = trainer_layout(t);
@@ -88,7 +97,8 @@ done:
 static igvk_status copy_metadata(const weights_file *w, const char *path, const char *key, char *out, size_t size) {
     const char *value = weights_metadata(w, key);
     if (!value || strlen(value) >= size)
-        return fail(IGVK_ERROR_INVALID, "%s: metadata '%s' is missing or too long: not a checkpoint to resume from", path, key);
+        return fail(IGVK_ERROR_INVALID, "%s: metadata '%s' is missing or too long: not a checkpoint to resume from",
+                    path, key);
     strcpy(out, value);
     return IGVK_OK;
 }

@@ -28,7 +28,8 @@ static void describe(const graph *g, const node *n, tensor_id t, char *out, size
     const tensor *x = tensor_of(g, t);
     const char *parameter = "";
     for (uint32_t i = 0; i < n->input_count && !*parameter; i++)
-        if (tensor_is(n->inputs[i]) && tensor_of(g, n->inputs[i])->role == ROLE_PARAMETER && tensor_of(g, n->inputs[i])->name)
+        if (tensor_is(n->inputs[i]) && tensor_of(g, n->inputs[i])->role == ROLE_PARAMETER &&
+            tensor_of(g, n->inputs[i])->name)
             parameter = tensor_of(g, n->inputs[i])->name;
     snprintf(out, size, "%s%s%s%s%s [%s]", x->name ? x->name : n->op->name, x->name ? ", output of " : "",
              x->name ? n->op->name : "", *parameter ? " with " : "", parameter, shape_text(shape, x->shape));

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIME_RESERVE 2.0    // seconds kept for the last checkpoint of a --time run, at least
-#define RATE_WINDOW 0.5        // seconds
-#define RATE_SMOOTHING 0.8     // weight of the windows before
+#define TIME_RESERVE 2.0   // seconds kept for the last checkpoint of a --time run, at least
+#define RATE_WINDOW 0.5    // seconds
+#define RATE_SMOOTHING 0.8 // weight of the windows before
 
 typedef struct loop {
     const loop_options *o;
@@ -23,10 +23,12 @@ typedef struct loop {
     validation *validation;
     checkpoint_counters counters; // step: the next to submit; seconds: of earlier sessions
     double start, last_save, save_seconds;
-    double rate;                  // images a second, smoothed over windows
-    double window_start;          // results come in bursts: a window is at least RATE_WINDOW long
+    double rate;         // images a second, smoothed over windows
+    double window_start; // results come in bursts: a window is at least RATE_WINDOW long
     uint64_t window_steps;
-    bool warm; // a first result has come
+    bool warm;                                // a first result has come
+    double sheet_seconds, validation_seconds; // what the last took
+    bool interrupted;                         // the user asked to stop
     uint64_t saved_step;
 } loop;
 
@@ -49,7 +51,9 @@ static void restart_window(loop *l) {
     l->window_steps = 0;
 }
 
-static double elapsed(const loop *l) { return clock_seconds() - l->start; }
+static double elapsed(const loop *l) {
+    return clock_seconds() - l->start;
+}
 
 // ---- data ------------------------------------------------------------------------------------------
 
@@ -63,7 +67,8 @@ static igvk_status read_sample(loop *l, uint64_t step, uint32_t item, float *ima
     return dataset_read(l->o->data, index, mirror, image, label);
 }
 
-static igvk_status read_batch(void *user, uint64_t step, uint32_t first, uint32_t count, float *images, uint32_t *labels) {
+static igvk_status read_batch(void *user, uint64_t step, uint32_t first, uint32_t count, float *images,
+                              uint32_t *labels) {
     loop *l = user;
     igvk_status status = IGVK_OK;
     uint64_t elements = model_elements(&l->o->trainer.model);
@@ -84,8 +89,8 @@ static igvk_status check_disk(const loop *l, uint64_t files) {
     char a[32], b[32];
     igvk_status status = disk_free(l->o->run, &available);
     if (status == IGVK_OK && available < need)
-        status = fail(IGVK_ERROR_IO, "%s: %llu checkpoints need %s, %s are free on the disk: make room or lower --keep", l->o->run,
-                      (unsigned long long)files, format_bytes(a, need), format_bytes(b, available));
+        status = fail(IGVK_ERROR_IO, "%s: %llu checkpoints need %s, %s are free on the disk: make room or lower --keep",
+                      l->o->run, (unsigned long long)files, format_bytes(a, need), format_bytes(b, available));
     return status;
 }
 
@@ -142,9 +147,16 @@ static void report(loop *l, const training_result *r) {
     update_rate(l);
     if (!e || !e->progress)
         return;
-    igvk_progress p = {.what = "train", .done = r->step + 1, .total = l->o->steps, .seconds = elapsed(l),
-                       .seconds_left = seconds_left(l, r->step + 1), .rate = l->rate, .loss = r->loss,
-                       .loss_final = r->loss_final, .loss_auxiliary = r->loss_auxiliary, .gradient_norm = r->gradient_norm,
+    igvk_progress p = {.what = "train",
+                       .done = r->step + 1,
+                       .total = l->o->steps,
+                       .seconds = elapsed(l),
+                       .seconds_left = seconds_left(l, r->step + 1),
+                       .rate = l->rate,
+                       .loss = r->loss,
+                       .loss_final = r->loss_final,
+                       .loss_auxiliary = r->loss_auxiliary,
+                       .gradient_norm = r->gradient_norm,
                        .learning_rate = optimizer_rate(&l->o->trainer.optimizer, r->step),
                        .device_bytes = device_memory_used(l->o->trainer.device)};
     e->progress(e->user, &p);
@@ -154,11 +166,20 @@ static igvk_status write_log(loop *l, const training_result *r) {
     if (!l->o->log_every || (r->step + 1) % l->o->log_every)
         return IGVK_OK;
     const optimizer_settings *s = &l->o->trainer.optimizer;
-    return run_log_line(l->log,
-                        "{\"step\": %llu, \"loss\": %.9g, \"loss_final\": %.9g, \"loss_auxiliary\": %.9g, \"gradient_norm\": %.9g, "
-                        "\"learning_rate\": %.9g, \"ema_decay\": %.9g, \"images_per_second\": %.1f, \"seconds\": %.3f}",
-                        (unsigned long long)r->step, r->loss, r->loss_final, r->loss_auxiliary, r->gradient_norm,
-                        optimizer_rate(s, r->step), optimizer_ema_decay(s, r->step), l->rate, l->counters.seconds + elapsed(l));
+    return run_log_line(
+        l->log,
+        "{\"step\": %llu, \"loss\": %.9g, \"loss_final\": %.9g, \"loss_auxiliary\": %.9g, \"gradient_norm\": %.9g, "
+        "\"learning_rate\": %.9g, \"ema_decay\": %.9g, \"images_per_second\": %.1f, \"seconds\": %.3f}",
+        (unsigned long long)r->step, r->loss, r->loss_final, r->loss_auxiliary, r->gradient_norm,
+        optimizer_rate(s, r->step), optimizer_ema_decay(s, r->step), l->rate, l->counters.seconds + elapsed(l));
+}
+
+// What became non-finite first, for people; never a reason to lose the state.
+static void find_non_finite(loop *l, uint64_t step, char *out, size_t size) {
+    if (trainer_find_non_finite(l->trainer, step, read_batch, l, out, size) != IGVK_OK)
+        snprintf(out, size, "a tensor that could not be looked for: %s", igvk_error_text());
+    else if (!out[0])
+        snprintf(out, size, "the norm");
 }
 
 // The update of a non-finite step was held back on the device, and all after it: the state before it is saved.
@@ -167,10 +188,13 @@ static igvk_status stop_not_finite(loop *l, const training_result *r) {
     char where[512] = "";
     TRY(trainer_finish(l->trainer));
     l->counters.step = r->step;
-    TRY(trainer_find_non_finite(l->trainer, r->step, read_batch, l, where, sizeof where));
     TRY(save(l));
-    status = fail(IGVK_ERROR_NOT_FINITE, "step %llu: the gradient is not finite (first in %s); the state before it is saved: lower "
-                  "--learning-rate or --clip and resume", (unsigned long long)r->step, where[0] ? where : "the norm");
+    find_non_finite(l, r->step, where, sizeof where);
+    status =
+        fail(IGVK_ERROR_NOT_FINITE,
+             "step %llu: the gradient is not finite (first in %s); the state before it is saved: --resume it with a "
+             "lower --learning-rate or --clip",
+             (unsigned long long)r->step, where);
 done:
     return status;
 }
@@ -190,38 +214,72 @@ done:
 
 // ---- between steps ---------------------------------------------------------------------------------
 
-static bool every(uint64_t interval, uint64_t step) { return interval && step % interval == 0; }
+static bool every(uint64_t interval, uint64_t step) {
+    return interval && step % interval == 0;
+}
+
+// All submitted steps done and their results taken.
+static igvk_status settle(loop *l) {
+    igvk_status status = trainer_finish(l->trainer);
+    return status == IGVK_OK ? take_results(l) : status;
+}
 
 static igvk_status validate(loop *l) {
     igvk_status status = IGVK_OK;
     text_buffer line = {0};
+    double begin = clock_seconds();
     if (!l->validation)
         return IGVK_OK;
-    TRY(trainer_finish(l->trainer));
-    TRY(take_results(l));
+    TRY(settle(l));
     validation_result r;
     TRY(validation_run(l->validation, l->trainer, &r));
     for (int i = 0; i < VALIDATION_BINS; i++)
         text_append(&line, "%s%.6g", i ? ", " : "", r.bins[i]);
-    TRY(run_log_line(l->log, "{\"step\": %llu, \"validation_final\": %.9g, \"validation_auxiliary\": %.9g, \"by_time\": [%s]}",
-                     (unsigned long long)(l->counters.step - 1), r.final_loss, r.auxiliary_loss, line.text ? line.text : ""));
-    message(l, "step %llu: validation loss %.4f, auxiliary %.4f (EMA, %u held-out images)", (unsigned long long)l->counters.step,
-            r.final_loss, r.auxiliary_loss, r.images);
+    TRY(run_log_line(
+        l->log, "{\"step\": %llu, \"validation_final\": %.9g, \"validation_auxiliary\": %.9g, \"by_time\": [%s]}",
+        (unsigned long long)(l->counters.step - 1), r.final_loss, r.auxiliary_loss, line.text ? line.text : ""));
+    message(l, "step %llu: validation loss %.4f, auxiliary %.4f (EMA, %u held-out images)",
+            (unsigned long long)l->counters.step, r.final_loss, r.auxiliary_loss, r.images);
+    l->validation_seconds = clock_seconds() - begin;
     restart_window(l);
 done:
     text_free(&line);
     return status;
 }
 
+static bool asked_to_stop(loop *l) {
+    const igvk_events *e = l->o->events;
+    l->interrupted = l->interrupted || (e && e->stop && e->stop(e->user));
+    return l->interrupted;
+}
+
+// Seconds that `next` still may take are kept for the last checkpoint.
+static bool time_is_up(const loop *l, double next) {
+    double save = 2 * l->save_seconds > TIME_RESERVE ? 2 * l->save_seconds : TIME_RESERVE;
+    return l->o->time > 0 && elapsed(l) + next + save >= l->o->time;
+}
+
+static bool stop_sheet(void *user) {
+    loop *l = user;
+    return asked_to_stop(l) || time_is_up(l, 0);
+}
+
+// A sheet only watches: no fault of its own ends the run.
 static igvk_status draw_sheet(loop *l) {
     igvk_status status = IGVK_OK;
+    double begin = clock_seconds();
+    igvk_events events = {.user = l, .stop = stop_sheet};
     char *path = run_sheet_path(l->o->run, l->counters.step);
     if (!path)
         return fail_memory("a path", 0);
-    TRY(trainer_finish(l->trainer));
-    TRY(take_results(l));
-    TRY(l->o->sheet(l->o->sheet_user, l->trainer, l->counters.step, path));
+    TRY(settle(l));
+    status = l->o->sheet(l->o->sheet_user, l->trainer, l->counters.step, path, &events);
+    l->sheet_seconds = clock_seconds() - begin;
     restart_window(l);
+    if (status != IGVK_OK && status != IGVK_ERROR_DEVICE_LOST) {
+        message(l, "note: no sample sheet of step %llu: %s", (unsigned long long)l->counters.step, igvk_error_text());
+        status = IGVK_OK;
+    }
 done:
     free(path);
     return status;
@@ -237,37 +295,36 @@ static igvk_status between_steps(loop *l) {
     if (o->sheet && every(o->sheet_every, step))
         TRY(draw_sheet(l));
     if (every(o->save_every, step) || (o->save_interval > 0 && clock_seconds() - l->last_save >= o->save_interval)) {
+        TRY(settle(l)); // a step in flight may turn out not finite: what is held back is no state of this step
         TRY(save(l));
-        TRY(take_results(l));
     }
 done:
     return status;
 }
 
-static bool asked_to_stop(const loop *l) { return l->o->events && l->o->events->stop && l->o->events->stop(l->o->events->user); }
-
-static bool time_is_up(const loop *l) {
-    double reserve = 2 * l->save_seconds + (l->rate > 0 ? 2 * l->o->trainer.batch / l->rate : 0);
-    return l->o->time > 0 && elapsed(l) + (reserve > TIME_RESERVE ? reserve : TIME_RESERVE) >= l->o->time;
+// What the next step takes, with what is due after it.
+static double next_seconds(const loop *l) {
+    uint64_t step = l->counters.step + 1;
+    double seconds = l->rate > 0 ? 2 * l->o->trainer.batch / l->rate : 0;
+    seconds += every(l->o->validate_every, step) ? l->validation_seconds : 0;
+    return seconds + (l->o->sheet && every(l->o->sheet_every, step) ? l->sheet_seconds : 0);
 }
 
 static igvk_status take_steps(loop *l) {
     igvk_status status = IGVK_OK;
-    bool interrupted = false;
     while (!l->o->steps || l->counters.step < l->o->steps) {
-        interrupted = asked_to_stop(l);
-        if (interrupted || time_is_up(l))
+        if (asked_to_stop(l) || time_is_up(l, next_seconds(l)))
             break;
         TRY(trainer_step(l->trainer, l->counters.step, read_batch, l));
         l->counters.step++;
         TRY(between_steps(l));
     }
-    TRY(trainer_finish(l->trainer));
-    TRY(take_results(l));
+    TRY(settle(l));
     if (l->saved_step != l->counters.step)
         TRY(save(l));
-    if (interrupted)
-        status = fail(IGVK_INTERRUPTED, "stopped after step %llu; saved in %s", (unsigned long long)l->counters.step, l->o->run);
+    if (l->interrupted)
+        status = fail(IGVK_INTERRUPTED, "stopped after step %llu; saved in %s", (unsigned long long)l->counters.step,
+                      l->o->run);
 done:
     return status;
 }
@@ -289,7 +346,8 @@ static igvk_status resume(loop *l) {
     TRY(checkpoint_read_counters(l->o->resume_from, &l->counters));
     TRY(checkpoint_load(l->trainer, l->o->resume_from));
     if (strcmp(kernels, l->counters.kernels) != 0)
-        message(l, "note: this device or its kernels differ from the run's so far: the bits will, too (was: %s)", l->counters.kernels);
+        message(l, "note: this device or its kernels differ from the run's so far: the bits will, too (was: %s)",
+                l->counters.kernels);
     if (strcmp(l->counters.dataset, dataset_describe(l->o->data)->digest) != 0)
         THROW(IGVK_ERROR_INVALID, "the dataset is not the one that the run was started with: give the same --data");
     memcpy(l->counters.kernels, kernels, sizeof kernels);
@@ -298,21 +356,44 @@ done:
     return status;
 }
 
+// On a resumed run as many images at once as before, for the same order of sums; fewer where they do not fit.
+static igvk_status create_trainer(loop *l) {
+    igvk_status status = IGVK_OK;
+    trainer_options options = l->o->trainer;
+    uint32_t before = 0;
+    if (l->o->resume_from) {
+        TRY(checkpoint_read_counters(l->o->resume_from, &l->counters));
+        before = l->counters.micro_batch;
+        if (!options.micro_batch)
+            options.micro_batch = before;
+    }
+    status = trainer_create(&options, &l->trainer);
+    if (status == IGVK_ERROR_DEVICE_MEMORY && before && !l->o->trainer.micro_batch) {
+        options.micro_batch = 0;
+        status = trainer_create(&options, &l->trainer);
+    }
+    TRY(status);
+    if (before && before != trainer_micro_batch(l->trainer))
+        message(l,
+                "note: %u images at once, %u so far: the bits will differ from those of a run that went on as before",
+                trainer_micro_batch(l->trainer), before);
+done:
+    return status;
+}
+
 static igvk_status begin(loop *l) {
     igvk_status status = IGVK_OK;
     const loop_options *o = l->o;
-    trainer_options options = o->trainer;
-    if (o->resume_from && !options.micro_batch) { // the same order of sums
-        TRY(checkpoint_read_counters(o->resume_from, &l->counters));
-        options.micro_batch = l->counters.micro_batch;
-    }
-    TRY(trainer_create(&options, &l->trainer));
-    TRY(check_disk(l, o->keep + 1));
+    uint64_t files = 0;
+    TRY(create_trainer(l));
+    TRY(run_remove_leftovers(o->run));
+    TRY(run_missing_checkpoints(o->run, o->keep ? o->keep : 1, &files));
+    TRY(check_disk(l, files));
     if (o->resume_from) {
         TRY(resume(l));
     } else {
         TRY(trainer_initialise(l->trainer));
-        describe_kernels(options.device, l->counters.kernels, sizeof l->counters.kernels);
+        describe_kernels(o->trainer.device, l->counters.kernels, sizeof l->counters.kernels);
         strcpy(l->counters.dataset, dataset_describe(o->data)->digest);
     }
     l->counters.micro_batch = trainer_micro_batch(l->trainer);
@@ -320,6 +401,8 @@ static igvk_status begin(loop *l) {
     if (dataset_describe(o->data)->held_out)
         TRY(validation_create(o->data, &o->trainer.model, &l->validation));
     TRY(run_log_open(o->run, l->counters.step, &l->log));
+    // Only now is it known that the run goes on under these: the next bare --resume shall, too.
+    TRY(run_write_config(o->run, o->texts.options));
 done:
     return status;
 }
@@ -329,8 +412,9 @@ igvk_status training_loop(const loop_options *o) {
     loop l = {.o = o};
     l.start = l.last_save = clock_seconds();
     TRY(begin(&l));
-    message(&l, "%llu parameters, batch %u%s, %u at once", (unsigned long long)parameter_elements(trainer_layout(l.trainer)),
-            o->trainer.batch, trainer_micro_batch(l.trainer) < o->trainer.batch ? " accumulated" : "", trainer_micro_batch(l.trainer));
+    message(&l, "%llu parameters, batch %u%s, %u at once",
+            (unsigned long long)parameter_elements(trainer_layout(l.trainer)), o->trainer.batch,
+            trainer_micro_batch(l.trainer) < o->trainer.batch ? " accumulated" : "", trainer_micro_batch(l.trainer));
     restart_window(&l);
     TRY(take_steps(&l));
 done:

@@ -9,17 +9,19 @@
 
 typedef struct loop_options {
     trainer_options trainer;
-    dataset *data;            // not owned
-    const char *run;          // folder, exists
-    const char *resume_from;  // checkpoint file; null: a fresh start
-    checkpoint_texts texts;   // kept in checkpoints
-    uint64_t steps;           // in all; 0: no limit
-    double time;              // seconds of this session; 0: no limit
+    dataset *data;                                                     // not owned
+    const char *run;                                                   // folder, exists
+    const char *resume_from;                                           // checkpoint file; null: a fresh start
+    checkpoint_texts texts;                                            // kept in checkpoints
+    uint64_t steps;                                                    // in all; 0: no limit
+    double time;                                                       // seconds of this session; 0: no limit
     uint64_t validate_every, sheet_every, save_every, keep, log_every; // steps; 0: never (keep: at least 1)
-    double save_interval;     // seconds; 0: never
-    const igvk_events *events; // null: none
-    // Draws a sample sheet of the EMA to `path`; null: none. Runs between steps.
-    igvk_status (*sheet)(void *user, trainer *t, uint64_t step, const char *path);
+    double save_interval;                                              // seconds; 0: never
+    const igvk_events *events;                                         // null: none
+
+    // Draws a sample sheet of the EMA to `path`; null: none. Runs between steps; its error is told, and training goes
+    // on. Returns IGVK_INTERRUPTED where events->stop asks for it: the user wants to stop, or time is up.
+    igvk_status (*sheet)(void *user, trainer *t, uint64_t step, const char *path, const igvk_events *events);
     void *sheet_user;
 } loop_options;
 

@@ -29,8 +29,9 @@ static tensor_id guide_target(graph *g, const model_config *c, const parameter_l
     graph_keep_for_gradient(g, false);
     model_outputs ema = run_model(g, c, l, SET_EMA, b, x_t);
     graph_keep_for_gradient(g, keeps);
-    return op_guided_target(g, target, ema.final_output, ema.intermediate, b->t,
-                            &(guided_target_options){(float)o->guided_target, (float)o->guided_low, (float)o->guided_high});
+    return op_guided_target(
+        g, target, ema.final_output, ema.intermediate, b->t,
+        &(guided_target_options){(float)o->guided_target, (float)o->guided_low, (float)o->guided_high});
 }
 
 training_losses build_losses(graph *g, const model_config *c, const parameter_layout *l, const char *set,
@@ -42,7 +43,8 @@ training_losses build_losses(graph *g, const model_config *c, const parameter_la
     model_outputs out = run_model(g, c, l, set, b, x_t);
     training_losses losses = {.final_loss = op_squared_error(g, out.final_output, final_target),
                               .auxiliary_loss = op_squared_error(g, out.intermediate, target)};
-    losses.total = op_loss(g, training_steps_tensor(g), losses.final_loss, losses.auxiliary_loss, (float)o->auxiliary_weight);
+    losses.total =
+        op_loss(g, training_steps_tensor(g), losses.final_loss, losses.auxiliary_loss, (float)o->auxiliary_weight);
     return losses;
 }
 
@@ -81,7 +83,8 @@ training_losses build_micro(graph *g, const model_config *c, const parameter_lay
     training_losses losses = build_losses(g, c, l, SET_MODEL, o, b);
     accumulate_gradients(g, l, losses.total); // its failure is the graph's sticky error
     tensor_id steps = training_steps_tensor(g);
-    op_write_losses(g, steps, losses.final_loss, losses.auxiliary_loss, (float)o->auxiliary_weight, training_metrics_tensor(g));
+    op_write_losses(g, steps, losses.final_loss, losses.auxiliary_loss, (float)o->auxiliary_weight,
+                    training_metrics_tensor(g));
     op_advance(g, steps);
     return losses;
 }
@@ -89,7 +92,8 @@ training_losses build_micro(graph *g, const model_config *c, const parameter_lay
 static tensor_id segments_tensor(graph *g, const parameter_layout *l, uint32_t chunk) {
     char name[32];
     snprintf(name, sizeof name, "segments.%u", chunk);
-    return graph_external(g, ROLE_INPUT, name, STORAGE_U32, SHAPE(parameter_chunk_elements(l, chunk) / PARAMETER_GRANULE));
+    return graph_external(g, ROLE_INPUT, name, STORAGE_U32,
+                          SHAPE(parameter_chunk_elements(l, chunk) / PARAMETER_GRANULE));
 }
 
 static tensor_id state_chunk(graph *g, const parameter_layout *l, const char *set, uint32_t chunk) {
@@ -104,8 +108,10 @@ void build_update(graph *g, const parameter_layout *l) {
         squares = op_squares(g, state_chunk(g, l, SET_GRADIENT, k), squares);
     tensor_id norm = op_gradient_norm(g, steps, squares, stop, training_metrics_tensor(g));
     for (uint32_t k = 0; k < chunks; k++) {
-        adamw_states states = {.parameter = state_chunk(g, l, SET_MODEL, k), .gradient = state_chunk(g, l, SET_GRADIENT, k),
-                               .moment1 = state_chunk(g, l, SET_MOMENT1, k), .moment2 = state_chunk(g, l, SET_MOMENT2, k),
+        adamw_states states = {.parameter = state_chunk(g, l, SET_MODEL, k),
+                               .gradient = state_chunk(g, l, SET_GRADIENT, k),
+                               .moment1 = state_chunk(g, l, SET_MOMENT1, k),
+                               .moment2 = state_chunk(g, l, SET_MOMENT2, k),
                                .ema = state_chunk(g, l, SET_EMA, k)};
         op_adamw_ema(g, steps, norm, segments_tensor(g, l, k), &states);
     }

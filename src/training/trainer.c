@@ -57,25 +57,29 @@ static igvk_status compile_validation(const trainer *t, training_losses *losses,
 
 // ---- what fits -------------------------------------------------------------------------------------
 
-#define RESIDENT_SETS 5      // model, EMA, gradient, two moments
-#define USABLE_SHARE 0.9     // of the free memory: drivers and the system need some
+#define RESIDENT_SETS 5  // model, EMA, gradient, two moments
+#define USABLE_SHARE 0.9 // of the free memory: drivers and the system need some
 
 static uint64_t resident_bytes(const trainer *t, uint32_t micro) {
     uint64_t images = model_elements(&t->o.model) * micro * 4;
-    return RESIDENT_SETS * parameter_memory_bytes(t->layout, STORAGE_F32) + (BATCH_RING + 1) * images;
+    return RESIDENT_SETS * parameter_memory_bytes(t->layout, STORAGE_F32) + (BATCH_RING + 1) * images + t->o.reserve;
 }
 
 static igvk_status refuse_memory(const trainer *t, uint64_t need, uint64_t available) {
     char a[32], b[32];
-    return fail(IGVK_ERROR_DEVICE_MEMORY, "training needs %s of device memory with one image at a time, %s are free: "
-                "choose a smaller model or image size, or another --device", format_bytes(a, need), format_bytes(b, available));
+    return fail(IGVK_ERROR_DEVICE_MEMORY,
+                "training needs %s of device memory with one image at a time, %s are free: "
+                "choose a smaller model or image size, or another --device",
+                format_bytes(a, need), format_bytes(b, available));
     (void)t;
 }
 
+// What lies in the store is allocated in one piece each; what the plan places and dispatches bind was checked before.
 static bool fits_limits(const trainer *t, const compiled_graph *micro) {
-    uint64_t limit = device_capabilities(t->o.device)->max_binding;
+    uint64_t limit = device_capabilities(t->o.device)->max_allocation;
     for (uint32_t i = 1; i <= graph_tensor_count(micro->graph); i++)
-        if (tensor_bytes(micro->graph, (tensor_id){i}) > limit)
+        if (tensor_of(micro->graph, (tensor_id){i})->role != ROLE_ACTIVATION &&
+            tensor_bytes(micro->graph, (tensor_id){i}) > limit)
             return false;
     return true;
 }
@@ -89,7 +93,7 @@ static igvk_status choose_micro(trainer *t, compiled_graph *micro) {
         if (t->o.batch % count)
             continue;
         status = compile_micro(t, count, micro);
-        bool too_large = status == IGVK_ERROR_DEVICE_MEMORY && count > 1 && !fixed; // a tensor beyond an allocation
+        bool too_large = status == IGVK_ERROR_DEVICE_MEMORY && count > 1 && !fixed; // beyond a limit
         if (status != IGVK_OK && !too_large)
             return status;
         need = resident_bytes(t, count) + micro->plan.peak;
@@ -99,8 +103,10 @@ static igvk_status choose_micro(trainer *t, compiled_graph *micro) {
         }
         compiled_graph_free(micro);
         if (fixed)
-            return fail(IGVK_ERROR_DEVICE_MEMORY, "--micro-batch %u does not fit the device: leave it away to take the largest "
-                        "that does", fixed);
+            return fail(IGVK_ERROR_DEVICE_MEMORY,
+                        "--micro-batch %u does not fit the device: leave it away to take the largest "
+                        "that does",
+                        fixed);
     }
     return refuse_memory(t, need, available);
 }
@@ -141,7 +147,8 @@ static igvk_status record(trainer *t, const compiled_graph *micro) {
     TRY(workspace_reserve(t->workspace, &t->validation.plan));
     TRY(program_record(d, &micro->list, &micro->plan, t->store, t->workspace, NULL, &t->micro_program));
     TRY(program_record(d, &update.list, &update.plan, t->store, t->workspace, NULL, &t->update_program));
-    TRY(program_record(d, &t->validation.list, &t->validation.plan, t->store, t->workspace, NULL, &t->validation_program));
+    TRY(program_record(d, &t->validation.list, &t->validation.plan, t->store, t->workspace, NULL,
+                       &t->validation_program));
 done:
     compiled_graph_free(&update);
     return status;
@@ -200,10 +207,15 @@ void trainer_destroy(trainer **t) {
     *t = NULL;
 }
 
-const parameter_layout *trainer_layout(const trainer *t) { return t->layout; }
-store *trainer_store(trainer *t) { return t->store; }
-workspace *trainer_workspace(trainer *t) { return t->workspace; }
-uint32_t trainer_micro_batch(const trainer *t) { return t->micro; }
+const parameter_layout *trainer_layout(const trainer *t) {
+    return t->layout;
+}
+store *trainer_store(trainer *t) {
+    return t->store;
+}
+uint32_t trainer_micro_batch(const trainer *t) {
+    return t->micro;
+}
 
 igvk_status trainer_initialise(trainer *t) {
     igvk_status status = IGVK_OK;
@@ -304,12 +316,10 @@ igvk_status trainer_finish(trainer *t) {
     return status == IGVK_OK ? device_wait(t->o.device) : status;
 }
 
-igvk_status trainer_clear_stop(trainer *t) { return store_fill(t->store, "training.stop", 0, 4, 0); }
-
 // ---- validation and diagnosis ----------------------------------------------------------------------
 
-igvk_status trainer_validate(trainer *t, uint32_t count, const float *images, const uint32_t *labels, const float *times,
-                             const uint64_t *seeds, float *final_loss, float *auxiliary_loss) {
+igvk_status trainer_validate(trainer *t, uint32_t count, const float *images, const uint32_t *labels,
+                             const float *times, const uint64_t *seeds, float *final_loss, float *auxiliary_loss) {
     igvk_status status = IGVK_OK;
     uint64_t image = model_elements(&t->o.model) * 4;
     float *losses = calloc(t->micro, sizeof *losses);

@@ -9,10 +9,10 @@
 
 typedef struct optimizer_settings {
     double learning_rate, beta1, beta2, epsilon, weight_decay;
-    double clip;      // largest global norm; 0: any
-    uint64_t warmup;  // steps of linear rise; then constant
+    double clip;     // largest global norm; 0: any
+    uint64_t warmup; // steps of linear rise; then constant
     double ema_decay;
-    bool ema_warmup;  // decay min(ema_decay, (1 + k) / (10 + k)) at update k = 0, 1, ...
+    bool ema_warmup; // decay min(ema_decay, (1 + k) / (10 + k)) at update k = 0, 1, ...
 } optimizer_settings;
 
 typedef struct trainer_options {
@@ -25,6 +25,7 @@ typedef struct trainer_options {
     uint32_t batch;       // effective
     uint32_t micro_batch; // divides batch; 0: the largest divisor whose plan fits the free memory
     uint64_t seed;
+    uint64_t reserve; // bytes of device memory left for what runs between steps (sample sheets)
 } trainer_options;
 
 typedef struct trainer trainer;
@@ -34,34 +35,33 @@ void trainer_destroy(trainer **t);
 
 const parameter_layout *trainer_layout(const trainer *t);
 store *trainer_store(trainer *t);
-workspace *trainer_workspace(trainer *t);
 uint32_t trainer_micro_batch(const trainer *t);
 // Official initial values from the seed; the EMA starts equal to the model, moments at zero.
 igvk_status trainer_initialise(trainer *t);
 
 // Images and labels of one micro-batch: `first` is its first sample's place in the effective batch of `step`.
-typedef igvk_status (*batch_reader)(void *user, uint64_t step, uint32_t first, uint32_t count, float *images, uint32_t *labels);
+typedef igvk_status (*batch_reader)(void *user, uint64_t step, uint32_t first, uint32_t count, float *images,
+                                    uint32_t *labels);
 // Submits optimizer step `step` (from 0). The host stays a few programs ahead: results come later, in order.
 igvk_status trainer_step(trainer *t, uint64_t step, batch_reader read, void *user);
 
 typedef struct training_result {
     uint64_t step;
     double loss, loss_final, loss_auxiliary, gradient_norm;
-    bool finite; // false: the update was held back, and so are all after it until trainer_clear_stop
+    bool finite; // false: the update was held back, and so are all after it
 } training_result;
 // The next finished step's result; false where none has finished yet.
 bool trainer_take(trainer *t, training_result *out);
 // Waits for everything submitted; all results can be taken.
 igvk_status trainer_finish(trainer *t);
-igvk_status trainer_clear_stop(trainer *t);
 
 // The step's forward and backward once more, every node's output checked: writes the first non-finite tensor's
 // description into `out`. For a step that came back not finite, after trainer_finish.
 igvk_status trainer_find_non_finite(trainer *t, uint64_t step, batch_reader read, void *user, char *out, size_t size);
 
 // Mean losses of the EMA's outputs on given images, labels, times and per-image noise seeds, count <= micro batch.
-igvk_status trainer_validate(trainer *t, uint32_t count, const float *images, const uint32_t *labels, const float *times,
-                             const uint64_t *seeds, float *final_loss, float *auxiliary_loss);
+igvk_status trainer_validate(trainer *t, uint32_t count, const float *images, const uint32_t *labels,
+                             const float *times, const uint64_t *seeds, float *final_loss, float *auxiliary_loss);
 
 // The numbers of a step, as its step block has them: for the log and for tests.
 double optimizer_rate(const optimizer_settings *o, uint64_t step);

@@ -64,13 +64,6 @@ uint64_t store_bytes(const store *s, const char *name) {
     return e ? e->buffer.bytes : 0;
 }
 
-uint64_t store_total(const store *s) {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < s->count; i++)
-        sum += s->entries[i].buffer.bytes;
-    return sum;
-}
-
 void *store_map(store *s, const char *name) {
     const store_entry *e = find(s, name);
     return e && e->kind == STORE_RING ? e->buffer.mapped : NULL;

@@ -20,7 +20,6 @@ void store_destroy(store **s);
 igvk_status store_add(store *s, const char *name, uint64_t bytes, store_kind kind);
 bool store_has(const store *s, const char *name);
 uint64_t store_bytes(const store *s, const char *name); // 0 where absent
-uint64_t store_total(const store *s);                   // bytes of all
 
 // Synchronous: wait for the device, then copy (staged in pieces of at most 16 MiB).
 igvk_status store_write(store *s, const char *name, uint64_t offset, const void *data, uint64_t bytes);

@@ -2,6 +2,8 @@
 #define _DEFAULT_SOURCE
 #include "vulkan/system_memory.h"
 
+#include "vulkan/control_group.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,16 +29,23 @@ static uint64_t pages(int name) {
     return count > 0 && size > 0 ? (uint64_t)count * (uint64_t)size : 0;
 }
 
+static control_group_memory control_group(void) {
+    return control_group_memory_of("/proc/self/cgroup", "/sys/fs/cgroup");
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 uint64_t system_memory_total(void) {
     uint64_t total = meminfo("MemTotal");
-    return total ? total : pages(_SC_PHYS_PAGES);
+    return smaller(total ? total : pages(_SC_PHYS_PAGES), control_group().limit);
 }
 
 uint64_t system_memory_available(void) {
     uint64_t available = meminfo("MemAvailable");
 #ifdef _SC_AVPHYS_PAGES
-    return available ? available : pages(_SC_AVPHYS_PAGES);
-#else
-    return available;
+    available = available ? available : pages(_SC_AVPHYS_PAGES);
 #endif
+    return smaller(available, control_group().available);
 }

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 // What counts on a CPU device, whose heap is no limit: all of the system's memory, and what can be had of it
-// without swapping. 0 where unknown.
+// without swapping, as far as the process's control group lets it. 0 where unknown.
 uint64_t system_memory_total(void);
 uint64_t system_memory_available(void);
 

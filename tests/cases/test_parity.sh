@@ -51,6 +51,54 @@ fresh forward && rm spoilt/forward/weights.safetensors
 expect 'no weights' 2 'uncond/' spoilt/forward
 expect 'no such folder' 2 'nowhere' nowhere
 
+# Numbers of case.json that would wrap or be cut to others.
+for value in 4294967297 1.5 -1 1e30; do
+    fresh training && sed -i "s#\"steps\": 1#\"steps\": $value#" spoilt/training/case.json
+    expect "$value steps" 2 "'steps'" spoilt/training
+    fresh training && sed -i "s#\"gradient_accumulation_steps\": 2#\"gradient_accumulation_steps\": $value#" spoilt/training/case.json
+    expect "$value batches a step" 2 "'gradient_accumulation_steps'" spoilt/training
+done
+
+# Weights of as many elements in another shape; a label that is no class.
+transposed='s#\("uncond/t_embedder.mlp.0.weight":{"dtype":"F32","shape":\[\)12,256\]#\1256,12]#'
+fresh forward && LC_ALL=C sed -i "$transposed" spoilt/forward/weights.safetensors
+expect 'a transposed weight' 2 "weight 'uncond/t_embedder.mlp.0.weight'" spoilt/forward
+fresh forward && sed -i 's#"num_classes": 5#"num_classes": 2#' spoilt/forward/case.json
+expect 'a label that is no class' 2 'is no class' spoilt/forward
+
+# Images of ones, stored as f16, f32 and f64: the same numbers.
+ones() { # TYPE BYTES_OF_ONE(octal, low first): uncond's images of ones in inputs.safetensors
+    local size=$((120 * ${#2} / 4)) data header
+    header='{"uncond/y":{"dtype":"I64","shape":[2],"data_offsets":[0,16]},'
+    header+='"uncond/t":{"dtype":"F32","shape":[2],"data_offsets":[16,24]},'
+    header+="\"uncond/x\":{\"dtype\":\"$1\",\"shape\":[2,1,10,6],\"data_offsets\":[24,$((24 + size))]}}"
+    while ((${#header} % 8)); do header+=' '; done
+    # shellcheck disable=SC2059 # escapes are what it is for
+    {
+        printf "\\$(printf '%03o' $((${#header} % 256)))\\$(printf '%03o' $((${#header} / 256)))\\0\\0\\0\\0\\0\\0"
+        printf '%s' "$header"
+        head -c 24 /dev/zero
+        for ((i = 0; i < 120; i++)); do printf "$2"; done
+    } >spoilt/forward/inputs.safetensors
+}
+fresh forward
+sed -i '/"name": "wide"/,/"name": "uncond"/{/"name": "uncond"/!d}' spoilt/forward/case.json # one run is left
+one_f16='\000\074' one_f32='\000\000\200\077' one_f64='\000\000\000\000\000\000\360\077'
+ones F32 "$one_f32"
+expect 'one run of two' 1 'uncond/D_f' --out ones spoilt/forward
+cp ones/outputs.safetensors spoilt/forward/
+sed -i 's#"f32": .*#"f32": 0#' spoilt/forward/tolerances.json
+ones F16 "$one_f16"
+expect 'images stored as f16' 0 ' 0 out$' spoilt/forward
+ones F64 "$one_f64"
+expect 'images stored as f64' 0 ' 0 out$' spoilt/forward
+
+# One unusable folder of several: told, passed over, and the rest is counted.
+expect 'unusable folders among others' 2 'nowhere: no such folder' nowhere "$cases/forward" nothing "$cases/sampler"
+for said in '^ok .*forward' '^ok .*sampler' '^[1-9][0-9]* within, 0 out$' '^igvk: 2 of 4 folders could not be used'; do
+    grep -q "$said" log || { echo "FAILED: unusable folders among others: no '$said'"; cat log; exit 1; }
+done
+
 # Tolerances beside the folder; its name by the resolved path.
 fresh forward && mv spoilt/forward/tolerances.json spoilt/
 expect 'tolerances of the parent' 0 ' 0 out$' spoilt/forward/../forward/.

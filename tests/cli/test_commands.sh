@@ -5,6 +5,8 @@
 #     tests/cli/test_commands.sh SOURCE_FOLDER PROGRAM
 set -u
 igvk=$2
+demo=$(cd "$1" && pwd)/assets/demo.safetensors
+export VK_DRIVER_FILES=/nowhere VK_ICD_FILENAMES=/nowhere
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -101,6 +103,29 @@ expect 2 'igvk: --kind "x": no kind*' import nowhere --out x --kind x
 expect 2 'igvk: *nowhere*' inspect nowhere.pt
 expect 2 'igvk: inspect: which file*' inspect
 expect 2 'igvk: *nowhere*' parity nowhere
+expect 2 'igvk: cannot write nowhere/x.json: *' bench --json nowhere/x.json
+
+# ---- what sampling refuses before it opens a device
+refuses() { # PATTERN ARGUMENTS...
+    local pattern=$1
+    shift
+    expect 2 "$pattern" sample --model "$demo" "$@"
+}
+refuses 'igvk: nothing to write*' --count 2
+refuses 'igvk: --classes: *Z9*' --classes A,Z9 --sheet x.png
+refuses "igvk: cannot write nowhere/x.png: *" --sheet nowhere/x.png
+refuses "igvk: cannot write nowhere/x.npz: *" --npz nowhere/x.npz
+refuses 'igvk: cannot create folder out*' --out out # a file of that name is the test's own
+refuses 'igvk: x.png: a sheet of *' --classes A,B --count 4000 --sheet x.png
+refuses 'igvk: --count 5000: *4096*' --count 5000 --sheet x.png
+refuses 'igvk: x.png: a sheet of *' --count 1000 --grid ig=1,2,3,4 --sheet x.png
+refuses 'igvk: cannot write nowhere/x.png: *' --grid ig=1,2 --sheet nowhere/x.png
+refuses 'igvk: --grid: *x=1*' --grid x=1 --sheet x.png
+refuses 'igvk: --grid: names no scale*' --grid ' ' --sheet x.png
+refuses "igvk: --sheet-rows: row 'ig'*" --sheet-rows none,ig --sheet x.png
+refuses 'igvk: *nowhere*' --sheet x.png --against nowhere
+refuses 'igvk: *nowhere*' --sheet-rows none --sheet x.png --compare nowhere
+refuses 'igvk: --nearest-sheet *--against DIR' --sheet x.png --nearest-sheet y.png
 
 # ---- what it prints of itself
 for command in info 'data glyphs' 'data images' 'data show' train sample export import inspect parity bench completion help; do

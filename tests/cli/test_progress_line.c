@@ -39,6 +39,11 @@ static void test_sampling(void **state) {
     igvk_progress p = {.what = "sample", .done = 26, .total = 104, .seconds = 4, .seconds_left = 12, .rate = 6.5};
     progress_line(line, sizeof line, &p);
     assert_string_equal(line, "sample 26/104, 12s left, 6.50 images/s");
+    p.step = 7;
+    p.steps = 250;
+    progress_line(line, sizeof line, &p);
+    assert_string_equal(line, "sample 26/104, step 7/250, 12s left, 6.50 images/s");
+    p.step = p.steps = 0;
     p.done = p.total;
     progress_line(line, sizeof line, &p);
     assert_string_equal(line, "sample 104/104 in 4s, 6.50 images/s");

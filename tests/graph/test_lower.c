@@ -60,7 +60,7 @@ static void test_groups(void **state_) {
     graph *g = test_graph();
     dispatch_list list = {.graph = g};
     lowering l = {&c, g, &list, 0};
-    assert_int_equal(lowering_emit(&l, &d), IGVK_ERROR_INVALID);
+    assert_int_equal(lowering_emit(&l, &d), IGVK_ERROR_DEVICE_MEMORY);
     assert_non_null(strstr(igvk_error_text(), "use a smaller batch"));
     graph_destroy(&g);
 }
@@ -142,7 +142,7 @@ static void test_refusal_names_the_node(void **state_) {
     capabilities c = test_capabilities;
     c.max_binding = 10;
     dispatch_list l;
-    assert_int_equal(graph_lower(g, &c, NULL, 0, &l), IGVK_ERROR_INVALID);
+    assert_int_equal(graph_lower(g, &c, NULL, 0, &l), IGVK_ERROR_DEVICE_MEMORY);
     assert_non_null(
         strstr(igvk_error_text(), "node 0 (scale 'blocks.2.attention'): shader scale: 'x' (100) has 400 B"));
     assert_null(l.items);

@@ -255,7 +255,7 @@ static void test_refusals(void **state_) {
     memory_plan p;
     assert_int_equal(graph_lower(g, &test_capabilities, &keep, 1, &l), IGVK_OK);
     plan_options o = {256, 1200, false, &keep, 1};
-    assert_int_equal(memory_plan_make(&l, &o, &p), IGVK_ERROR_INVALID);
+    assert_int_equal(memory_plan_make(&l, &o, &p), IGVK_ERROR_DEVICE_MEMORY);
     assert_non_null(strstr(igvk_error_text(), "'blocks.3.mlp' (300) needs 1.17 KiB in one piece, but one piece"));
     assert_null(p.placements);
     o.max_block = 1280;

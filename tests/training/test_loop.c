@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The training loop on the device: resumed runs end with the same bits, micro-batches change nothing but rounding,
 // a stop saves, a gradient that is not finite leaves the state before it.
+#include "core/clock.h"
 #include "core/file.h"
 #include "data/dataset.h"
 #include "formats/safetensors.h"
 #include "training/loop.h"
 #include "training/run_folder.h"
 
+#include <locale.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -26,7 +29,13 @@ static struct {
 static void make_dataset(const char *folder) {
     static const char *const names[] = {"a", "b", "c"};
     dataset_writer *w = NULL;
-    dataset_writer_options o = {.folder = folder, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3, .held_out = 5,
+    dataset_writer_options o = {.folder = folder,
+                                .channels = 1,
+                                .height = 8,
+                                .width = 8,
+                                .class_names = names,
+                                .classes = 3,
+                                .held_out = 5,
                                 .flips = true};
     assert_int_equal(dataset_writer_create(&o, &w), IGVK_OK);
     for (uint32_t i = 0; i < 23; i++) {
@@ -67,25 +76,46 @@ static int tear_down(void **state) {
 // ---- runs ------------------------------------------------------------------------------------------
 
 static loop_options options_for(char run[128], const char *name) {
-    loop_options o = {
-        .trainer = {.device = test.device,
-                    .model = {.kind = "sit", .height = 8, .width = 8, .channels = 1, .patch = 2, .hidden = 24, .depth = 2, .heads = 2,
-                              .head_after = 1, .classes = 3, .null_class = true, .mlp_ratio = 4},
-                    .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
-                    .optimizer = {.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1, .ema_decay = 0.99,
-                                  .ema_warmup = true, .warmup = 2},
-                    .label_dropout = 0.2,
-                    .batch = 8,
-                    .micro_batch = 4,
-                    .seed = 3},
-        .data = test.data, .texts = {"{}", "[]"}, .steps = 6, .keep = 3, .log_every = 1};
+    loop_options o = {.trainer = {.device = test.device,
+                                  .model = {.kind = "sit",
+                                            .height = 8,
+                                            .width = 8,
+                                            .channels = 1,
+                                            .patch = 2,
+                                            .hidden = 24,
+                                            .depth = 2,
+                                            .heads = 2,
+                                            .head_after = 1,
+                                            .classes = 3,
+                                            .null_class = true,
+                                            .mlp_ratio = 4},
+                                  .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
+                                  .optimizer = {.learning_rate = 1e-3,
+                                                .beta1 = 0.9,
+                                                .beta2 = 0.999,
+                                                .epsilon = 1e-8,
+                                                .clip = 1,
+                                                .ema_decay = 0.99,
+                                                .ema_warmup = true,
+                                                .warmup = 2},
+                                  .label_dropout = 0.2,
+                                  .batch = 8,
+                                  .micro_batch = 4,
+                                  .seed = 3},
+                      .data = test.data,
+                      .texts = {"{}", "[]"},
+                      .steps = 6,
+                      .keep = 3,
+                      .log_every = 1};
     snprintf(run, 128, "%s/%s", test.folder, name);
     assert_int_equal(folder_create(run), IGVK_OK);
     o.run = run;
     return o;
 }
 
-static void checkpoint_of(const char *run, uint64_t step, char out[192]) { snprintf(out, 192, "%s/checkpoint-%08llu.safetensors", run, (unsigned long long)step); }
+static void checkpoint_of(const char *run, uint64_t step, char out[192]) {
+    snprintf(out, 192, "%s/checkpoint-%08llu.safetensors", run, (unsigned long long)step);
+}
 
 // Largest difference of two checkpoints' tensors relative to the tensor's largest magnitude; exactly 0: the same bits.
 static double difference(const char *a_path, const char *b_path) {
@@ -158,6 +188,95 @@ static void micro_batches_change_rounding_alone(void **state) {
     assert_int_equal(c.step, 1);
 }
 
+static void keep_message(void *user, const char *text) {
+    char *told = user; // 1024 bytes
+    size_t used = strlen(told);
+    snprintf(told + used, 1024 - used, "%s\n", text);
+}
+
+// Images at once are the checkpoint's, so that the bits are; where they do not fit, or the user wants others, it is
+// told.
+static void a_resumed_run_tells_of_other_micro_batches(void **state) {
+    (void)state;
+    char run[128], path[192], told[1024];
+    igvk_events events = {.user = told, .message = keep_message};
+    checkpoint_counters c;
+    loop_options o = options_for(run, "resumed-micro");
+    o.trainer.micro_batch = 8;
+    o.steps = 1;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    const device_options limits = {.max_binding = 36 << 10, .no_address = getenv("IGVK_TEST_NO_ADDRESS") != NULL};
+    device *limited = NULL;
+    assert_int_equal(device_open(&limits, &limited), IGVK_OK);
+    const struct {
+        device *device;
+        uint32_t asked, taken;
+        const char *note;
+    } rows[] = {{test.device, 0, 8, NULL},
+                {limited, 0, 4, "note: 4 images at once, 8 so far"},
+                {test.device, 2, 2, "note: 2 images at once, 4 so far"}};
+    for (uint32_t i = 0; i < 3; i++) {
+        checkpoint_of(run, 1 + i, path);
+        o.resume_from = path;
+        o.trainer.device = rows[i].device;
+        o.trainer.micro_batch = rows[i].asked;
+        o.steps = 2 + i;
+        o.events = &events;
+        told[0] = 0;
+        assert_int_equal(training_loop(&o), IGVK_OK);
+        assert_true(rows[i].note ? strstr(told, rows[i].note) != NULL : strstr(told, "so far") == NULL);
+        checkpoint_of(run, 2 + i, path);
+        assert_int_equal(checkpoint_read_counters(path, &c), IGVK_OK);
+        assert_int_equal(c.micro_batch, rows[i].taken);
+    }
+    device_close(&limited);
+}
+
+// The first step's loss and gradient norm, and the images at once.
+static uint32_t first_step(loop_options *o, const char *run, double out[2]) {
+    char *log = NULL, path[192];
+    size_t size = 0;
+    checkpoint_counters c;
+    o->steps = 1;
+    assert_int_equal(training_loop(o), IGVK_OK);
+    snprintf(path, sizeof path, "%s/log.jsonl", run);
+    assert_int_equal(file_read(path, 1 << 20, &log, &size), IGVK_OK);
+    assert_int_equal(sscanf(log, "{\"step\": 0, \"loss\": %lf", &out[0]), 1);
+    assert_int_equal(sscanf(strstr(log, "\"gradient_norm\""), "\"gradient_norm\": %lf", &out[1]), 1);
+    free(log);
+    checkpoint_of(run, 1, path);
+    assert_int_equal(checkpoint_read_counters(path, &c), IGVK_OK);
+    return c.micro_batch;
+}
+
+// A batch beyond what the device binds or allocates in one piece is accumulated from smaller ones, the weights lie in
+// several chunks and the activations in several blocks.
+static void what_a_device_limits_is_split(void **state) {
+    (void)state;
+    const device_options limits[] = {{.max_binding = 36 << 10}, {.max_allocation = 36 << 10}};
+    for (size_t k = 0; k < 2; k++) {
+        char run[128], name[32];
+        double split[2], whole[2];
+        device_options d = limits[k];
+        device *limited = NULL;
+        d.no_address = getenv("IGVK_TEST_NO_ADDRESS") != NULL;
+        assert_int_equal(device_open(&d, &limited), IGVK_OK);
+        snprintf(name, sizeof name, "limited-%zu", k);
+        loop_options o = options_for(run, name);
+        o.trainer.device = limited;
+        o.trainer.micro_batch = 0;
+        uint32_t micro = first_step(&o, run, split);
+        assert_true(micro == 4 || micro == 2);
+        device_close(&limited);
+        snprintf(name, sizeof name, "unlimited-%zu", k);
+        o = options_for(run, name);
+        o.trainer.micro_batch = micro;
+        assert_int_equal(first_step(&o, run, whole), micro);
+        for (int i = 0; i < 2; i++)
+            assert_true(fabs(split[i] - whole[i]) < 1e-6 * whole[i]);
+    }
+}
+
 static void the_loss_falls_with_the_guided_target_too(void **state) {
     (void)state;
     char run[128], *log = NULL, path[192];
@@ -199,6 +318,111 @@ static void a_stop_saves(void **state) {
     assert_true(path_exists(path));
 }
 
+// ---- sample sheets ---------------------------------------------------------------------------------
+
+typedef struct sheets {
+    enum { SHEET_FAILS, SHEET_WAITS_FOR_STOP, SHEET_TAKES_A_SECOND } kind;
+    unsigned drawn, asked; // sheets; times the user was asked whether to stop
+    double last;           // clock at the last one's end
+    char told[1024];
+} sheets;
+
+static igvk_status draw(void *user, trainer *t, uint64_t step, const char *path, const igvk_events *events) {
+    sheets *s = user;
+    double begin = clock_seconds();
+    (void)t, (void)step, (void)path;
+    s->drawn++;
+    igvk_status status = IGVK_OK;
+    if (s->kind == SHEET_FAILS)
+        status = (fail)(IGVK_ERROR_INTERNAL, "the pencil broke");
+    while (s->kind == SHEET_WAITS_FOR_STOP && !events->stop(events->user) && clock_seconds() - begin < 20)
+        usleep(10000);
+    if (s->kind == SHEET_WAITS_FOR_STOP)
+        status = (fail)(IGVK_INTERRUPTED, "stopped");
+    if (s->kind == SHEET_TAKES_A_SECOND)
+        usleep(1000000);
+    s->last = clock_seconds();
+    return status;
+}
+
+static bool stop_once_in_the_sheet(void *user) {
+    sheets *s = user;
+    return s->drawn == 1 && ++s->asked == 3;
+}
+
+static void a_broken_sheet_is_told_and_training_goes_on(void **state) {
+    (void)state;
+    char run[128], path[192];
+    sheets s = {.kind = SHEET_FAILS};
+    igvk_events events = {.user = s.told, .message = keep_message};
+    loop_options o = options_for(run, "broken-sheet");
+    o.sheet = draw;
+    o.sheet_user = &s;
+    o.sheet_every = 2;
+    o.events = &events;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    assert_int_equal(s.drawn, 3);
+    assert_non_null(strstr(s.told, "no sample sheet of step 4: the pencil broke"));
+    checkpoint_of(run, 6, path);
+    assert_true(path_exists(path));
+}
+
+static void a_sheet_is_stopped_by_the_user(void **state) {
+    (void)state;
+    char run[128], path[192];
+    sheets s = {.kind = SHEET_WAITS_FOR_STOP};
+    igvk_events events = {.user = &s, .stop = stop_once_in_the_sheet};
+    loop_options o = options_for(run, "stopped-sheet");
+    o.sheet = draw;
+    o.sheet_user = &s;
+    o.sheet_every = 2;
+    o.events = &events;
+    assert_int_equal(training_loop(&o), IGVK_INTERRUPTED);
+    assert_int_equal(s.drawn, 1);
+    checkpoint_of(run, 2, path);
+    assert_true(path_exists(path));
+}
+
+static void a_sheet_is_stopped_by_the_time(void **state) {
+    (void)state;
+    char run[128];
+    sheets s = {.kind = SHEET_WAITS_FOR_STOP};
+    double begin = clock_seconds();
+    loop_options o = options_for(run, "late-sheet");
+    o.sheet = draw;
+    o.sheet_user = &s;
+    o.sheet_every = 1;
+    o.time = 4;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    assert_true(s.drawn <= 1 && clock_seconds() - begin < 15);
+}
+
+// Two seconds are kept for the last checkpoint. How long a sheet takes is known from the second one on.
+static void time_is_kept_for_the_sheet_that_is_due(void **state) {
+    (void)state;
+    char run[128];
+    sheets s = {.kind = SHEET_TAKES_A_SECOND};
+    loop_options o = options_for(run, "time");
+    o.sheet = draw;
+    o.sheet_user = &s;
+    o.sheet_every = 1;
+    o.time = 4.6;
+    double begin = clock_seconds();
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    assert_true(s.drawn == 1 || s.last - begin < o.time - 2 + 0.3);
+}
+
+static void memory_is_left_for_sheets(void **state) {
+    (void)state;
+    char run[128];
+    loop_options o = options_for(run, "reserve");
+    o.trainer.micro_batch = 0;
+    o.trainer.reserve = 1ull << 60;
+    assert_int_equal(training_loop(&o), IGVK_ERROR_DEVICE_MEMORY);
+}
+
+// ---- faults ----------------------------------------------------------------------------------------
+
 static void a_gradient_that_is_not_finite_leaves_the_state_before_it(void **state) {
     (void)state;
     char run[128], path[192], a[192];
@@ -217,6 +441,62 @@ static void a_gradient_that_is_not_finite_leaves_the_state_before_it(void **stat
     free(steps);
 }
 
+// A step that failed is in flight when the next one's checkpoint is due: none may come after the state before it.
+static void no_checkpoint_follows_a_gradient_that_is_not_finite(void **state) {
+    (void)state;
+    char run[128], path[192];
+    unsigned long long failed = 0;
+    uint64_t *steps = NULL;
+    size_t count = 0;
+    loop_options o = options_for(run, "not-finite-saved");
+    o.trainer.optimizer.learning_rate = 1e30;
+    o.trainer.optimizer.warmup = 0;
+    o.save_every = 1;
+    o.keep = 1;
+    assert_int_equal(training_loop(&o), IGVK_ERROR_NOT_FINITE);
+    assert_int_equal(sscanf(igvk_error_text(), "step %llu:", &failed), 1);
+    assert_int_equal(run_checkpoints(run, &steps, &count), IGVK_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(steps[0], failed);
+    checkpoint_of(run, steps[0], path);
+    assert_true(difference(path, path) == 0); // finite
+    free(steps);
+}
+
+// Cuts the images off once the first step is told of; both steps of the run are submitted then.
+static void lose_the_images(void *user, const igvk_progress *p) {
+    if (p->done == 1)
+        assert_int_equal(truncate(user, 0), 0);
+}
+
+static void a_failing_search_for_the_cause_loses_no_state(void **state) {
+    (void)state;
+    char run[128], path[192], data[128], shard[256];
+    dataset *lost = NULL;
+    char **names = NULL;
+    size_t count = 0;
+    snprintf(data, sizeof data, "%s/lost", test.folder);
+    make_dataset(data);
+    assert_int_equal(folder_list(data, &names, &count), IGVK_OK);
+    for (size_t i = 0; i < count; i++)
+        if (strstr(names[i], ".safetensors"))
+            snprintf(shard, sizeof shard, "%s/%s", data, names[i]);
+    folder_list_free(&names, count);
+    assert_int_equal(dataset_open(data, &lost), IGVK_OK);
+    igvk_events events = {.user = shard, .progress = lose_the_images};
+    loop_options o = options_for(run, "not-finite-lost");
+    o.trainer.optimizer.learning_rate = 1e30;
+    o.trainer.optimizer.warmup = 0;
+    o.data = lost;
+    o.steps = 2;
+    o.events = &events;
+    assert_int_equal(training_loop(&o), IGVK_ERROR_NOT_FINITE);
+    assert_non_null(strstr(igvk_error_text(), "could not be looked for"));
+    checkpoint_of(run, 1, path);
+    assert_true(difference(path, path) == 0);
+    dataset_close(&lost);
+}
+
 static void the_newest_checkpoints_are_kept(void **state) {
     (void)state;
     char run[128];
@@ -232,6 +512,23 @@ static void the_newest_checkpoints_are_kept(void **state) {
     free(steps);
 }
 
+// A host program may have a locale whose decimal point is a comma.
+static void checkpoints_are_read_back_in_every_locale(void **state) {
+    (void)state;
+    char run[128], path[192];
+    checkpoint_counters c;
+    if (!setlocale(LC_NUMERIC, "de_DE.UTF-8") && !setlocale(LC_NUMERIC, "fr_FR.UTF-8"))
+        skip();
+    loop_options o = options_for(run, "locale");
+    o.steps = 1;
+    igvk_status status = training_loop(&o);
+    setlocale(LC_NUMERIC, "C");
+    assert_int_equal(status, IGVK_OK);
+    checkpoint_of(run, 1, path);
+    assert_int_equal(checkpoint_read_counters(path, &c), IGVK_OK);
+    assert_true(c.seconds > 0);
+}
+
 static void another_dataset_is_refused_on_resume(void **state) {
     (void)state;
     char run[128], path[192], data[128];
@@ -240,7 +537,8 @@ static void another_dataset_is_refused_on_resume(void **state) {
     dataset_writer *w = NULL;
     uint8_t image[64] = {0};
     snprintf(data, sizeof data, "%s/other", test.folder);
-    dataset_writer_options d = {.folder = data, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3};
+    dataset_writer_options d = {
+        .folder = data, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3};
     assert_int_equal(dataset_writer_create(&d, &w), IGVK_OK);
     assert_int_equal(dataset_append(w, image, 0), IGVK_OK);
     assert_int_equal(dataset_finish(w), IGVK_OK);
@@ -262,10 +560,23 @@ int main(int argc, char **argv) {
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resumed_runs_end_with_the_same_bits), cmocka_unit_test(micro_batches_change_rounding_alone),
-        cmocka_unit_test(the_loss_falls_with_the_guided_target_too), cmocka_unit_test(a_stop_saves),
+        cmocka_unit_test(resumed_runs_end_with_the_same_bits),
+        cmocka_unit_test(micro_batches_change_rounding_alone),
+        cmocka_unit_test(a_resumed_run_tells_of_other_micro_batches),
+        cmocka_unit_test(what_a_device_limits_is_split),
+        cmocka_unit_test(the_loss_falls_with_the_guided_target_too),
+        cmocka_unit_test(a_stop_saves),
+        cmocka_unit_test(a_broken_sheet_is_told_and_training_goes_on),
+        cmocka_unit_test(a_sheet_is_stopped_by_the_user),
+        cmocka_unit_test(a_sheet_is_stopped_by_the_time),
+        cmocka_unit_test(time_is_kept_for_the_sheet_that_is_due),
+        cmocka_unit_test(memory_is_left_for_sheets),
         cmocka_unit_test(a_gradient_that_is_not_finite_leaves_the_state_before_it),
-        cmocka_unit_test(the_newest_checkpoints_are_kept), cmocka_unit_test(another_dataset_is_refused_on_resume),
+        cmocka_unit_test(no_checkpoint_follows_a_gradient_that_is_not_finite),
+        cmocka_unit_test(a_failing_search_for_the_cause_loses_no_state),
+        cmocka_unit_test(the_newest_checkpoints_are_kept),
+        cmocka_unit_test(checkpoints_are_read_back_in_every_locale),
+        cmocka_unit_test(another_dataset_is_refused_on_resume),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

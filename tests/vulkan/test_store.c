@@ -21,7 +21,6 @@ static void check_copies(device *d) {
     assert_ok(store_create(d, &s));
     assert_ok(store_add(s, "a", sizeof words, STORE_DEVICE));
     assert_ok(store_add(s, "b", sizeof words, STORE_DEVICE));
-    assert_int_equal(store_total(s), 2 * sizeof words);
     assert_ok(store_read(s, "a", 0, back, sizeof back));
     assert_memory_equal(back, zeros, sizeof back);
 

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// Runs as a program starts and resumes them: what a resumed run may change, keeps and tells; sample sheets on the way.
+#include "core/file.h"
+#include "data/dataset.h"
+#include "igvk/igvk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct {
+    char folder[64], data[96];
+    char told[8192]; // messages, a line each
+} test;
+
+static void make_dataset(const char *folder) {
+    static const char *const names[] = {"a", "b", "c"};
+    dataset_writer *w = NULL;
+    dataset_writer_options o = {
+        .folder = folder, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3};
+    assert_int_equal(dataset_writer_create(&o, &w), IGVK_OK);
+    for (uint32_t i = 0; i < 24; i++) {
+        uint8_t image[64];
+        for (uint32_t k = 0; k < 64; k++)
+            image[k] = (uint8_t)(k * (1 + i % 3) + i);
+        assert_int_equal(dataset_append(w, image, i % 3), IGVK_OK);
+    }
+    assert_int_equal(dataset_finish(w), IGVK_OK);
+    dataset_writer_destroy(&w);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    snprintf(test.folder, sizeof test.folder, "/tmp/igvk-train-XXXXXX");
+    if (!mkdtemp(test.folder))
+        return -1;
+    snprintf(test.data, sizeof test.data, "%s/data", test.folder);
+    make_dataset(test.data);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", test.folder);
+    return system(command);
+}
+
+// ---- runs ------------------------------------------------------------------------------------------
+
+static void keep_message(void *user, const char *text) {
+    (void)user;
+    size_t used = strlen(test.told);
+    snprintf(test.told + used, sizeof test.told - used, "%s\n", text);
+}
+
+static igvk_status train(const igvk_train_options *o) {
+    igvk_events events = {.message = keep_message};
+    test.told[0] = 0;
+    return igvk_train(o, &events);
+}
+
+static void set(igvk_train_options *o, const char *name, const char *value) {
+    assert_int_equal(igvk_option_set(igvk_train_option_list(), o, name, value), IGVK_OK);
+}
+
+static void new_run(igvk_train_options *o, const char *name) {
+    static const char *const settings[][2] = {
+        {"width", "24"},      {"depth", "2"},       {"heads", "2"},          {"patch", "2"}, {"batch", "8"},
+        {"micro-batch", "4"}, {"sheet-every", "0"}, {"validate-every", "0"}, {"steps", "2"}, {"log-every", "1"},
+    };
+    char run[128];
+    igvk_train_options_default(o);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        set(o, settings[i][0], settings[i][1]);
+    snprintf(run, sizeof run, "%s/%s", test.folder, name);
+    set(o, "data", test.data);
+    set(o, "out", run);
+}
+
+// As a bare --resume of `run`.
+static void resumed_run(igvk_train_options *o, const char *run) {
+    char path[IGVK_TEXT];
+    snprintf(path, sizeof path, "%s", run);
+    assert_int_equal(igvk_train_options_load(path, o), IGVK_OK);
+    set(o, "resume", path);
+}
+
+static bool has_checkpoint(const igvk_train_options *o, unsigned step) {
+    char path[IGVK_TEXT + 64];
+    snprintf(path, sizeof path, "%s/checkpoint-%08u.safetensors", o->out, step);
+    return path_exists(path);
+}
+
+// ---- resuming --------------------------------------------------------------------------------------
+
+static void a_resumed_run_keeps_what_it_changed(void **state) {
+    (void)state;
+    igvk_train_options o;
+    new_run(&o, "changed");
+    assert_int_equal(train(&o), IGVK_OK);
+    resumed_run(&o, o.out);
+    set(&o, "learning-rate", "0.00005");
+    set(&o, "clip", "0.5");
+    set(&o, "steps", "3");
+    assert_int_equal(train(&o), IGVK_OK);
+    assert_non_null(strstr(test.told, "--learning-rate 5e-05, was 0.0001: the run's numbers change from here"));
+    assert_non_null(strstr(test.told, "--clip 0.5, was 1: the run's numbers change from here"));
+    assert_true(has_checkpoint(&o, 3));
+    resumed_run(&o, o.out);
+    assert_true(o.learning_rate == 5e-5 && o.clip == 0.5 && o.steps == 3);
+    set(&o, "steps", "4");
+    assert_int_equal(train(&o), IGVK_OK);
+    assert_null(strstr(test.told, "change from here"));
+    assert_true(has_checkpoint(&o, 4));
+}
+
+static void a_refused_resume_changes_no_configuration(void **state) {
+    (void)state;
+    igvk_train_options o, kept;
+    char other[128];
+    new_run(&o, "refused");
+    assert_int_equal(train(&o), IGVK_OK);
+    snprintf(other, sizeof other, "%s/other", test.folder);
+    static const char *const names[] = {"a", "b", "c"};
+    dataset_writer *w = NULL;
+    uint8_t image[64] = {0};
+    dataset_writer_options d = {
+        .folder = other, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3};
+    assert_int_equal(dataset_writer_create(&d, &w), IGVK_OK);
+    assert_int_equal(dataset_append(w, image, 0), IGVK_OK);
+    assert_int_equal(dataset_finish(w), IGVK_OK);
+    dataset_writer_destroy(&w);
+    resumed_run(&o, o.out);
+    set(&o, "data", other);
+    set(&o, "steps", "3");
+    assert_int_equal(train(&o), IGVK_ERROR_INVALID);
+    assert_int_equal(igvk_train_options_load(o.out, &kept), IGVK_OK);
+    assert_string_equal(kept.data, test.data);
+    assert_int_equal(kept.steps, 2);
+    resumed_run(&o, o.out);
+    set(&o, "seed", "5");
+    assert_int_equal(train(&o), IGVK_ERROR_INVALID);
+}
+
+// ---- sample sheets ---------------------------------------------------------------------------------
+
+static void sheets_of_a_run_are_drawn_and_a_failing_one_is_told(void **state) {
+    (void)state;
+    igvk_train_options o;
+    char path[IGVK_TEXT + 64];
+    new_run(&o, "sheets");
+    set(&o, "sheet-every", "1");
+    set(&o, "sheet-steps", "2");
+    assert_int_equal(train(&o), IGVK_OK);
+    for (int step = 1; step <= 2; step++) {
+        snprintf(path, sizeof path, "%s/samples/step-%08d.png", o.out, step);
+        assert_true(path_exists(path));
+    }
+    snprintf(path, sizeof path, "%s/samples/step-00000003.png", o.out);
+    assert_int_equal(folder_create(path), IGVK_OK); // in the next sheet's place
+    resumed_run(&o, o.out);
+    set(&o, "steps", "3");
+    assert_int_equal(train(&o), IGVK_OK);
+    assert_non_null(strstr(test.told, "note: no sample sheet of step 3: "));
+    assert_true(has_checkpoint(&o, 3));
+}
+
+// One argument: the tests whose names match it.
+int main(int argc, char **argv) {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_resumed_run_keeps_what_it_changed),
+        cmocka_unit_test(a_refused_resume_changes_no_configuration),
+        cmocka_unit_test(sheets_of_a_run_are_drawn_and_a_failing_one_is_told),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
