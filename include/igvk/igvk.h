@@ -149,6 +149,7 @@ typedef struct igvk_sample_options {
     uint32_t mode;           // 0 SDE, 1 ODE
     uint32_t path;           // 0 as the checkpoint says, 1 linear, 2 cosine
     bool heun;
+    double timestep_shift; // LightningDiT alone: time t becomes s t / (1 + (s - 1) t); 0: as it is
     uint64_t count, seed, batch, steps;
     double cfg_scale, cfg_low, cfg_high;
     double ig_scale, ig_low, ig_high;

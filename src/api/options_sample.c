@@ -30,8 +30,10 @@ static const igvk_option table[] = {
     {"ig-guidance-high", "T", TIME(ig_high, "1"), "Guidance", "IG acts up to this time (1: noise)"},
 
     {"mode", "SOLVER", OPTION_CHOICE(mode, modes, "sde"), "Solver", "Euler-Maruyama (sde) or Euler (ode)"},
-    {"num-steps", "N", OPTION_INTEGER(steps, 1, 1e5, "250"), "Solver", "steps from noise to image"},
+    {"num-steps", "N", OPTION_INTEGER(steps, 1, 1e5, "250"), "Solver", "steps from noise to image; of LightningDiT points of the grid, one more than steps"},
     {"heun", NULL, OPTION_FLAG(heun), "Solver", "Heun instead of Euler, two model calls a step; with --mode ode"},
+    {"timestep-shift", "S", OPTION_NUMBER(timestep_shift, 0, 100, "0"), "Solver",
+     "LightningDiT's shift of the times, 0.3 in its published settings; 0: none"},
     {"path-type", "PATH", OPTION_CHOICE(path, paths, "stored"), "Solver",
      "interpolant between image and noise; stored: the one that the model was trained on"},
 

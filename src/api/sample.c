@@ -81,6 +81,8 @@ static igvk_status make_method(sampling_job *j) {
                                   .path = o->path == 0   ? c->path
                                           : o->path == 1 ? PATH_LINEAR
                                                          : PATH_COSINE,
+                                  .data_at_one = model_kind_find(c->kind)->data_at_one,
+                                  .shift = o->timestep_shift,
                                   .ig = {o->ig_scale, o->ig_low, o->ig_high},
                                   .cfg = {o->cfg_scale, o->cfg_low, o->cfg_high}};
     if (!c->null_class && o->cfg_scale > 1)
@@ -93,7 +95,7 @@ static igvk_status make_method(sampling_job *j) {
 // All that shapes the pictures beside class and seed. The files' content is named, too: all runs call theirs
 // checkpoint-00004000.
 static igvk_status describe(sampling_job *j) {
-    static const char *const solvers[] = {"SDE Euler-Maruyama", "ODE Euler", "ODE Heun"};
+    static const char *const solvers[] = {"SDE Euler-Maruyama", "ODE Euler", "ODE Heun", "ODE midpoint"};
     igvk_status status = IGVK_OK;
     const sampling_method *m = &j->method;
     const char *file = strrchr(j->model.path, '/');
@@ -102,10 +104,10 @@ static igvk_status describe(sampling_job *j) {
     uint64_t digest = 0;
     TRY(file_digest(j->model.path, &digest));
     snprintf(j->parameters, sizeof j->parameters,
-             "model %.120s (%s)%s%.120s, %s %u steps, path %s, IG %g on [%g, %g], CFG %g on [%g, %g], igvk %s, "
+             "model %.120s (%s)%s%.120s, %s %u steps, path %s, shift %g, IG %g on [%g, %g], CFG %g on [%g, %g], igvk %s, "
              "weights %016llx",
              file ? file + 1 : j->model.path, j->o->weights ? "model" : "EMA", other ? ", 2: " : "", other ? other : "",
-             solvers[m->solver], m->steps, m->path == PATH_COSINE ? "cosine" : "linear", m->ig.scale, m->ig.low,
+             solvers[m->solver], m->steps, m->path == PATH_COSINE ? "cosine" : "linear", m->shift, m->ig.scale, m->ig.low,
              m->ig.high, m->cfg.scale, m->cfg.low, m->cfg.high, IGVK_VERSION, (unsigned long long)digest);
 done:
     return status;
@@ -128,6 +130,9 @@ static igvk_status open_compared(sampling_job *j) {
         status = fail(IGVK_ERROR_INVALID,
                       "--compare %s: makes images of %ux%ux%u in %u classes, --model of %ux%ux%u in %u", j->o->compare,
                       b->channels, b->height, b->width, b->classes, a->channels, a->height, a->width, a->classes);
+    if (status == IGVK_OK && model_kind_find(a->kind)->data_at_one != model_kind_find(b->kind)->data_at_one)
+        status = fail(IGVK_ERROR_INVALID, "--compare %s: its time runs the other way from --model's: no settings fit both",
+                      j->o->compare);
     return status;
 }
 

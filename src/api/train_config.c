@@ -65,6 +65,9 @@ igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, u
         out->head_after = out->depth >= 3 ? out->depth / 3 : 1;
     override(&out->head_after, o->head_after);
     TRY(model_config_check(out));
+    if (model_kind_find(out->kind)->data_at_one)
+        THROW(IGVK_ERROR_INVALID, "--model %s: this version samples LightningDiT and does not train it; train a SiT",
+              o->model);
 done:
     return status;
 }
