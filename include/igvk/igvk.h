@@ -146,7 +146,9 @@ typedef struct igvk_sample_options {
     char against[IGVK_TEXT]; // dataset: report how many samples' nearest training image has the asked class
     char nearest_sheet[IGVK_TEXT]; // PNG: each sample and, below it, its nearest training image of `against`
     uint32_t weights;        // 0 EMA, 1 model
-    uint32_t mode;           // 0 SDE, 1 ODE
+    uint32_t mode;           // 0 the model's usual one, 1 SDE, 2 ODE
+    uint32_t solver;         // of an ODE: 0 Euler, or Heun by `heun`; 1 Euler, 2 Heun, 3 midpoint, 4 dopri5
+    double absolute_tolerance, relative_tolerance; // of dopri5, which chooses its steps
     uint32_t path;           // 0 as the checkpoint says, 1 linear, 2 cosine
     bool heun;
     double timestep_shift; // LightningDiT alone: time t becomes s t / (1 + (s - 1) t); 0: as it is

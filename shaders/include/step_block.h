@@ -35,6 +35,12 @@
 #define STEP_LOSS_SCALE 30      /* 1 / micro-batches: weight of this micro-batch's mean in the loss */
 #define STEP_RATE1 31
 #define STEP_RATE2 32
+#define STEP_SLOT 33            /* Runge-Kutta: the slope that this call's velocity becomes */
+#define STEP_SLOPES 34          /* RUNGE_KUTTA_SLOPES pairs of floats (high, low): the slopes' weights */
+#define STEP_ABSOLUTE 48        /* tolerances: absolute + relative * magnitude */
+#define STEP_RELATIVE 49
+
+#define RUNGE_KUTTA_SLOPES 7
 
 /* words of a metrics block */
 #define METRIC_LOSS 0           /* final + weight * auxiliary, this micro-batch's mean */

@@ -13,6 +13,7 @@ struct image_batch {
     sampler *sampler;
     sampling_stage *stages;
     size_t stage_count;
+    sampling_method method;
     uint32_t size, steps;
     uint64_t elements; // of one image
     uint32_t *labels;
@@ -69,7 +70,8 @@ static sampler_options sampler_of(const image_batch_options *o, const sampling_s
                              .config = o->config,
                              .parameters = o->parameters,
                              .stages = stages,
-                             .stage_count = count};
+                             .stage_count = count,
+                             .adaptive = o->method->solver == SOLVER_DOPRI5};
 }
 
 igvk_status image_batch_choose(const image_batch_options *o, uint32_t *size) {
@@ -94,7 +96,8 @@ igvk_status image_batch_create(const image_batch_options *o, image_batch **out) 
     sampler_options s = sampler_of(o, b->stages, b->stage_count);
     TRY(choose_size(o, &s));
     b->size = s.batch;
-    b->steps = o->method->steps;
+    b->method = *o->method;
+    b->steps = s.adaptive ? SAMPLING_ADAPTIVE_PARTS : o->method->steps;
     b->elements = model_elements(o->config);
     b->labels = calloc(b->size, sizeof *b->labels);
     b->seeds = calloc(b->size, sizeof *b->seeds);
@@ -147,7 +150,8 @@ igvk_status image_batch_run(image_batch *b, const image_request *requests, uint3
         b->labels[i] = r->label;
         b->seeds[i] = r->seed;
     }
-    sampling_run run = {.stages = b->stages,
+    sampling_run run = {.adaptive = b->method.solver == SOLVER_DOPRI5 ? &b->method : NULL,
+                        .stages = b->stages,
                         .stage_count = b->stage_count,
                         .labels = b->labels,
                         .seeds = b->seeds,

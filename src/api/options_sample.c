@@ -5,7 +5,8 @@
 #define OPTIONS igvk_sample_options
 
 static const char *const weights[] = {"ema", "model", NULL};
-static const char *const modes[] = {"sde", "ode", NULL};
+static const char *const modes[] = {"auto", "sde", "ode", NULL};
+static const char *const solvers[] = {"auto", "euler", "heun", "midpoint", "dopri5", NULL};
 static const char *const paths[] = {"stored", "linear", "cosine", NULL};
 
 // A scale under 1 would do nothing (guidance is on above 1), so it is refused.
@@ -29,7 +30,12 @@ static const igvk_option table[] = {
     {"ig-guidance-low", "T", TIME(ig_low, "0"), "Guidance", "IG acts from this time (0: image)"},
     {"ig-guidance-high", "T", TIME(ig_high, "1"), "Guidance", "IG acts up to this time (1: noise)"},
 
-    {"mode", "SOLVER", OPTION_CHOICE(mode, modes, "sde"), "Solver", "Euler-Maruyama (sde) or Euler (ode)"},
+    {"mode", "MODE", OPTION_CHOICE(mode, modes, "auto"), "Solver",
+     "sde (Euler-Maruyama), ode, or the model's usual one: sde of SiT, ode of LightningDiT"},
+    {"solver", "SOLVER", OPTION_CHOICE(solver, solvers, "auto"), "Solver",
+     "of an ODE; dopri5 chooses its own steps, by default an image at a time. auto: Euler, or --heun"},
+    {"atol", "E", OPTION_NUMBER(absolute_tolerance, 1e-12, 1, "1e-6"), "Solver", "dopri5's absolute tolerance"},
+    {"rtol", "E", OPTION_NUMBER(relative_tolerance, 1e-7, 1, "1e-3"), "Solver", "dopri5's relative tolerance"},
     {"num-steps", "N", OPTION_INTEGER(steps, 1, 1e5, "250"), "Solver", "steps from noise to image; of LightningDiT points of the grid, one more than steps"},
     {"heun", NULL, OPTION_FLAG(heun), "Solver", "Heun instead of Euler, two model calls a step; with --mode ode"},
     {"timestep-shift", "S", OPTION_NUMBER(timestep_shift, 0, 100, "0"), "Solver",

@@ -13,13 +13,14 @@ typedef struct trajectory {
     sampler *sampler;
     float *points; // [1 + steps, N, C, H, W]: the given latents, then the state after each step
     uint32_t steps;
+    bool adaptive; // its states are not at the grid's points: the last alone is kept
     uint64_t elements;
 } trajectory;
 
 // sampler_read waits for the device: the states are read as they are made.
 static igvk_status keep_state(void *user, uint32_t step) {
     trajectory *t = user;
-    return step < t->steps ? sampler_read(t->sampler, t->points + (step + 1) * t->elements) : IGVK_OK;
+    return step < t->steps && !t->adaptive ? sampler_read(t->sampler, t->points + (step + 1) * t->elements) : IGVK_OK;
 }
 
 static bool is_lightningdit(const parity_case *c) {
@@ -41,9 +42,10 @@ static igvk_status give_grid(parity_case *c, const char *run, const sampling_met
 // SiT's cases have a tensor for each state, LightningDiT's one of all.
 static igvk_status give_points(const trajectory *t, const sampling_method *m) {
     igvk_status status = IGVK_OK;
-    for (uint32_t i = 1; i <= t->steps; i++)
+    for (uint32_t i = 1; i <= t->steps && !t->adaptive; i++)
         TRY(parity_give(t->c, t->points + i * t->elements, t->elements, "%s/x%02u", t->run, i));
-    TRY(parity_give(t->c, t->points, (t->steps + 1) * t->elements, "%s/trajectory", t->run));
+    if (!t->adaptive)
+        TRY(parity_give(t->c, t->points, (t->steps + 1) * t->elements, "%s/trajectory", t->run));
     TRY(parity_give(t->c, t->points + t->steps * t->elements, t->elements, "%s/final", t->run));
     if (m->data_at_one)
         TRY(give_grid(t->c, t->run, m));
@@ -56,7 +58,8 @@ static igvk_status lightningdit_method(parity_case *c, const json_t *run, sampli
     static const struct {
         const char *name;
         solver_kind solver;
-    } methods[] = {{"euler", SOLVER_EULER}, {"heun2", SOLVER_HEUN}, {"midpoint", SOLVER_MIDPOINT}};
+    } methods[] = {
+        {"euler", SOLVER_EULER}, {"heun2", SOLVER_HEUN}, {"midpoint", SOLVER_MIDPOINT}, {"dopri5", SOLVER_DOPRI5}};
     const char *name = parity_text_or(run, "method", "");
     double points = 0;
     igvk_status status = parity_number(c, run, "num_sampling_steps", &points);
@@ -67,6 +70,8 @@ static igvk_status lightningdit_method(parity_case *c, const json_t *run, sampli
     *m = (sampling_method){
         .steps = points >= 1 && points < 1e6 ? (uint32_t)points : 0,
         .data_at_one = true,
+        .absolute = parity_number_or(run, "atol", 1e-6),
+        .relative = parity_number_or(run, "rtol", 1e-3),
         .shift = parity_number_or(run, "timestep_shift", 0),
         .ig = {interval > 0 ? parity_number_or(run, "ig_scale", 1) : 1, 0, interval},
         .cfg = {cfg, bounded ? parity_number_or(run, "cfg_interval_start", 0) : 0, 1},
@@ -141,9 +146,11 @@ static igvk_status run_one(parity_case *c, const json_t *entry, const model_conf
     bool noisy = method.solver == SOLVER_SDE;
     if (noisy && (!in->noise || in->noise_shape->elements < (uint64_t)(method.steps - 1) * t.elements))
         THROW(IGVK_ERROR_INVALID, "%s: run '%s' needs noise for %u steps", c->folder, t.run, method.steps - 1);
+    t.adaptive = o.adaptive = method.solver == SOLVER_DOPRI5;
     TRY(make_points(&t, &method, in->latents));
     TRY(sampler_create(&o, &t.sampler));
-    sampling_run run = {.stages = stages,
+    sampling_run run = {.adaptive = t.adaptive ? &method : NULL,
+                        .stages = stages,
                         .stage_count = o.stage_count,
                         .labels = in->labels,
                         .latents = in->latents,
@@ -151,6 +158,9 @@ static igvk_status run_one(parity_case *c, const json_t *entry, const model_conf
                         .after_step = keep_state,
                         .user = &t};
     TRY(sampler_run(t.sampler, &run));
+    if (t.adaptive)
+        TRY(sampler_read(t.sampler, t.points + t.steps * t.elements));
+
     TRY(give_points(&t, &method));
 done:
     sampler_destroy(&t.sampler);

@@ -6,6 +6,7 @@
 #include "api/options.h"
 #include "api/request_sheet.h"
 #include "api/sample_files.h"
+#include "api/sample_method.h"
 #include "api/sheet_job.h"
 #include "core/clock.h"
 #include "core/digest.h"
@@ -66,49 +67,23 @@ static igvk_status check_options(const igvk_sample_options *o) {
         return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid exclude each other");
     if (o->nearest_sheet[0] && !o->against[0])
         return fail(IGVK_ERROR_INVALID, "--nearest-sheet shows images of a dataset: give --against DIR");
-    if (o->heun && o->mode == 0)
-        return fail(IGVK_ERROR_INVALID, "--heun needs --mode ode");
-    return IGVK_OK;
-}
-
-static igvk_status make_method(sampling_job *j) {
-    const igvk_sample_options *o = j->o;
-    const model_config *c = &j->model.config;
-    j->method = (sampling_method){.solver = o->mode == 0 ? SOLVER_SDE
-                                            : o->heun    ? SOLVER_HEUN
-                                                         : SOLVER_EULER,
-                                  .steps = (uint32_t)o->steps,
-                                  .path = o->path == 0   ? c->path
-                                          : o->path == 1 ? PATH_LINEAR
-                                                         : PATH_COSINE,
-                                  .data_at_one = model_kind_find(c->kind)->data_at_one,
-                                  .shift = o->timestep_shift,
-                                  .ig = {o->ig_scale, o->ig_low, o->ig_high},
-                                  .cfg = {o->cfg_scale, o->cfg_low, o->cfg_high}};
-    if (!c->null_class && o->cfg_scale > 1)
-        return fail(IGVK_ERROR_INVALID,
-                    "--cfg-scale %g: the model was trained without a no-class label (label dropout 0): use IG alone",
-                    o->cfg_scale);
     return IGVK_OK;
 }
 
 // All that shapes the pictures beside class and seed. The files' content is named, too: all runs call theirs
 // checkpoint-00004000.
 static igvk_status describe(sampling_job *j) {
-    static const char *const solvers[] = {"SDE Euler-Maruyama", "ODE Euler", "ODE Heun", "ODE midpoint"};
     igvk_status status = IGVK_OK;
-    const sampling_method *m = &j->method;
+    char method[256];
     const char *file = strrchr(j->model.path, '/');
     const char *slash = strrchr(j->o->compare, '/');
     const char *other = j->o->compare[0] ? slash ? slash + 1 : j->o->compare : NULL;
     uint64_t digest = 0;
     TRY(file_digest(j->model.path, &digest));
-    snprintf(j->parameters, sizeof j->parameters,
-             "model %.120s (%s)%s%.120s, %s %u steps, path %s, shift %g, IG %g on [%g, %g], CFG %g on [%g, %g], igvk %s, "
-             "weights %016llx",
+    sample_method_describe(&j->method, sample_method_batch(j->o, &j->method), method, sizeof method);
+    snprintf(j->parameters, sizeof j->parameters, "model %.120s (%s)%s%.120s, %s, igvk %s, weights %016llx",
              file ? file + 1 : j->model.path, j->o->weights ? "model" : "EMA", other ? ", 2: " : "", other ? other : "",
-             solvers[m->solver], m->steps, m->path == PATH_COSINE ? "cosine" : "linear", m->shift, m->ig.scale, m->ig.low,
-             m->ig.high, m->cfg.scale, m->cfg.low, m->cfg.high, IGVK_VERSION, (unsigned long long)digest);
+             method, IGVK_VERSION, (unsigned long long)digest);
 done:
     return status;
 }
@@ -131,8 +106,8 @@ static igvk_status open_compared(sampling_job *j) {
                       "--compare %s: makes images of %ux%ux%u in %u classes, --model of %ux%ux%u in %u", j->o->compare,
                       b->channels, b->height, b->width, b->classes, a->channels, a->height, a->width, a->classes);
     if (status == IGVK_OK && model_kind_find(a->kind)->data_at_one != model_kind_find(b->kind)->data_at_one)
-        status = fail(IGVK_ERROR_INVALID, "--compare %s: its time runs the other way from --model's: no settings fit both",
-                      j->o->compare);
+        status = fail(IGVK_ERROR_INVALID,
+                      "--compare %s: its time runs the other way from --model's: no settings fit both", j->o->compare);
     return status;
 }
 
@@ -158,7 +133,7 @@ static igvk_status read_inputs(sampling_job *j) {
               j->model.path, j->model.config.channels);
     if (o->compare[0])
         TRY(open_compared(j));
-    TRY(make_method(j));
+    TRY(sample_method_make(o, &j->model.config, &j->method));
     TRY(class_list_make(o->classes, o->count, o->seed, j->model.config.classes, j->model.class_names, &j->requests,
                         &j->count));
     TRY(check_count(j));
@@ -177,10 +152,10 @@ static igvk_status lay_out_axes(sampling_job *j) {
                      .title = j->parameters,
                      .path = j->o->sheet[0] ? j->o->sheet : NULL,
                      .model_count = 1};
-    s->models[0] = (sheet_model){.config = &j->model.config, .batch = (uint32_t)j->o->batch};
+    s->models[0] = (sheet_model){.config = &j->model.config, .batch = sample_method_batch(j->o, &j->method)};
     if (j->o->compare[0]) {
         s->models[s->model_count++] =
-            (sheet_model){.name = "2:", .config = &j->compared.config, .batch = (uint32_t)j->o->batch};
+            (sheet_model){.name = "2:", .config = &j->compared.config, .batch = sample_method_batch(j->o, &j->method)};
         s->models[0].name = "1:";
     }
     TRY(j->o->grid[0] ? sheet_job_grid(s, j->o->grid) : sheet_job_rows(s, j->o->sheet_rows));
@@ -313,7 +288,7 @@ static igvk_status run_plain(sampling_job *j) {
                              .config = c,
                              .parameters = &set,
                              .method = &j->method,
-                             .batch = (uint32_t)o->batch,
+                             .batch = sample_method_batch(o, &j->method),
                              .expected = j->count};
     TRY(image_batch_create(&b, &batch));
     if ((j->plain || j->nearest) && !(kept = calloc(j->count * model_elements(c), sizeof *kept)))

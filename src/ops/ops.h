@@ -147,5 +147,12 @@ tensor_id op_score(graph *g, tensor_id velocity, tensor_id x, tensor_id t, path_
 // previous := velocity; high, low := x' where STEP_COMMIT. noise may be absent.
 typedef struct solver_states { tensor_id high, low, input, previous; } solver_states;
 void op_solver(graph *g, tensor_id steps, tensor_id velocity, tensor_id noise, const solver_states *s);
+// ---- runge_kutta.c: x' = x + the sum of STEP_SLOPES' weights times slopes -------------------------------------
+// slopes [RUNGE_KUTTA_SLOPES, ...of x]. The velocity becomes slope STEP_SLOT before the sum; where there is none
+// (NO_TENSOR) the last slope does so after it. Always input := x' (high part); high, low := x' where STEP_COMMIT.
+typedef struct runge_kutta_states { tensor_id high, low, input, slopes; } runge_kutta_states;
+void op_runge_kutta(graph *g, tensor_id steps, tensor_id velocity, const runge_kutta_states *s);
+// (c0 x + the sum of weighted slopes) / (STEP_ABSOLUTE + STEP_RELATIVE max(|x|, |input|)), of high parts: [...of x]
+tensor_id op_scaled_error(graph *g, tensor_id steps, const runge_kutta_states *s);
 
 #endif

@@ -53,7 +53,9 @@
     X(fill_time)                                                                                                       \
     X(guidance)                                                                                                        \
     X(score)                                                                                                           \
-    X(solver)
+    X(solver)                                                                                                          \
+    X(runge_kutta)                                                                                                     \
+    X(scaled_error)
 
 #define DECLARE(name) extern const operator name##_operator;
 OPERATORS(DECLARE)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "sampling/sampler.h"
+#include "sampling/sampler_internal.h"
 
 #include "core/philox.h"
 #include "graph/compile.h"
@@ -8,22 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Kinds of stage: bit 0 the auxiliary head is needed, bit 1 the null half is.
-enum { USES_HEAD = 1, USES_NULL = 2, KINDS = 4 };
-
-struct sampler {
-    sampler_options o;
-    model_config config;
-    parameter_set parameters;
-    workspace *own_workspace;
-    program *start;        // noise to state
-    program *kinds[KINDS]; // recorded where a stage needs them
-    uint32_t run;          // programs run so far: the step ring's position
-};
-
-static int kind_of(const sampling_stage *s) { return (s->ig != 1 ? USES_HEAD : 0) | (s->cfg > 1 ? USES_NULL : 0); }
-
-static tensor_shape batch_shape(const model_config *c, uint64_t batch) { return SHAPE(batch, c->channels, c->height, c->width); }
+static tensor_shape batch_shape(const model_config *c, uint64_t batch) {
+    return SHAPE(batch, c->channels, c->height, c->width);
+}
 
 static tensor_id steps_tensor(graph *g) {
     return graph_external(g, ROLE_STATE, "sampling.steps", STORAGE_U32, SHAPE((1 + STEP_RING) * STEP_WORDS));
@@ -34,6 +21,13 @@ static solver_states declare_states(graph *g, tensor_shape shape) {
                            .low = graph_external(g, ROLE_STATE, "sampling.low", STORAGE_F32, shape),
                            .input = graph_external(g, ROLE_STATE, "sampling.input", STORAGE_F32, shape),
                            .previous = graph_external(g, ROLE_STATE, "sampling.previous", STORAGE_F32, shape)};
+}
+
+static runge_kutta_states declare_slopes(graph *g, tensor_shape shape) {
+    const solver_states s = declare_states(g, shape);
+    const tensor_shape slopes = SHAPE(RUNGE_KUTTA_SLOPES, shape.dim[0], shape.dim[1], shape.dim[2], shape.dim[3]);
+    return (runge_kutta_states){s.high, s.low, s.input,
+                                graph_external(g, ROLE_STATE, "sampling.slopes", STORAGE_F32, slopes)};
 }
 
 static tensor_id seeds_tensor(graph *g, uint32_t batch) {
@@ -106,7 +100,36 @@ static graph *build_stage(const sampler_options *o, int kind, bool noisy) {
     if (noisy)
         noise = o->given_noise ? graph_external(g, ROLE_INPUT, "sampling.noise", STORAGE_F32, shape)
                                : op_normal(g, steps, seeds_tensor(g, o->batch), STREAM_SOLVER, shape);
-    op_solver(g, steps, velocity, noise, &states);
+    if (o->adaptive) {
+        const runge_kutta_states slopes = declare_slopes(g, shape);
+        op_runge_kutta(g, steps, velocity, &slopes);
+    } else
+        op_solver(g, steps, velocity, noise, &states);
+    op_advance(g, steps);
+    return g;
+}
+
+// Sums of slopes without a model call.
+static graph *build_update(const sampler_options *o) {
+    graph *g = graph_new();
+    if (!g)
+        return NULL;
+    const runge_kutta_states slopes = declare_slopes(g, batch_shape(o->config, o->batch));
+    tensor_id steps = steps_tensor(g);
+    op_runge_kutta(g, steps, NO_TENSOR, &slopes);
+    op_advance(g, steps);
+    return g;
+}
+
+// Mean squares [batch] of a sum of slopes over the tolerance.
+static graph *build_measure(const sampler_options *o, tensor_id *measured) {
+    graph *g = graph_new();
+    if (!g)
+        return NULL;
+    const tensor_shape shape = batch_shape(o->config, o->batch);
+    const runge_kutta_states slopes = declare_slopes(g, shape);
+    tensor_id steps = steps_tensor(g);
+    *measured = op_squared_error(g, op_scaled_error(g, steps, &slopes), op_fill(g, shape, 0));
     op_advance(g, steps);
     return g;
 }
@@ -118,8 +141,9 @@ static bool schedule_draws_noise(const sampler_options *o) {
     return false;
 }
 
-// compiled[KINDS] is the start; kinds that no stage has stay empty (graph null).
-static igvk_status compile_all(const sampler_options *o, const capabilities *c, compiled_graph compiled[KINDS + 1]) {
+// Kinds that no stage has stay empty (graph null). *measured is kept in PROGRAM_MEASURE.
+static igvk_status compile_all(const sampler_options *o, const capabilities *c, compiled_graph compiled[PROGRAMS],
+                               tensor_id *measured) {
     igvk_status status = IGVK_OK;
     bool noisy = schedule_draws_noise(o);
     for (size_t i = 0; i < o->stage_count; i++) {
@@ -130,24 +154,33 @@ static igvk_status compile_all(const sampler_options *o, const capabilities *c, 
         TRY(graph_compile(&g, c, NULL, 0, &compiled[kind]));
     }
     graph *g = build_start(o);
-    TRY(graph_compile(&g, c, NULL, 0, &compiled[KINDS]));
+    TRY(graph_compile(&g, c, NULL, 0, &compiled[PROGRAM_START]));
+    if (o->adaptive) {
+        g = build_update(o);
+        TRY(graph_compile(&g, c, NULL, 0, &compiled[PROGRAM_UPDATE]));
+        g = build_measure(o, measured);
+        TRY(graph_compile(&g, c, measured, 1, &compiled[PROGRAM_MEASURE]));
+    }
 done:
     return status;
 }
 
-static void free_all(compiled_graph compiled[KINDS + 1]) {
-    for (int k = 0; k <= KINDS; k++)
+static void free_all(compiled_graph compiled[PROGRAMS]) {
+    for (int k = 0; k < PROGRAMS; k++)
         compiled_graph_free(&compiled[k]);
 }
 
 igvk_status sampler_plan_bytes(const sampler_options *o, const capabilities *c, uint64_t *bytes) {
-    compiled_graph compiled[KINDS + 1] = {0};
-    igvk_status status = compile_all(o, c, compiled);
+    compiled_graph compiled[PROGRAMS] = {0};
+    tensor_id measured;
+    igvk_status status = compile_all(o, c, compiled, &measured);
     uint64_t state = shape_elements(batch_shape(o->config, o->batch)) * sizeof(float);
+    if (o->adaptive)
+        state *= RUNGE_KUTTA_SLOPES;
     *bytes = 0;
     if (status == IGVK_OK && state > c->max_allocation)
         status = fail(IGVK_ERROR_DEVICE_MEMORY, "%u images are more than one allocation of the device holds", o->batch);
-    for (int k = 0; k <= KINDS; k++)
+    for (int k = 0; k < PROGRAMS; k++)
         if (compiled[k].plan.peak > *bytes)
             *bytes = compiled[k].plan.peak;
     free_all(compiled);
@@ -160,6 +193,8 @@ static igvk_status add_memory(const sampler_options *o) {
     const char *states[] = {"sampling.high", "sampling.low", "sampling.input", "sampling.previous"};
     for (size_t i = 0; i < 4; i++)
         TRY(store_add(o->store, states[i], image, STORE_DEVICE));
+    if (o->adaptive)
+        TRY(store_add(o->store, "sampling.slopes", RUNGE_KUTTA_SLOPES * image, STORE_DEVICE));
     TRY(store_add(o->store, "sampling.steps", (1 + STEP_RING) * STEP_WORDS * 4, STORE_RING));
     TRY(store_add(o->store, "sampling.seeds", (uint64_t)o->batch * 8, STORE_DEVICE));
     if (o->config->classes)
@@ -170,22 +205,22 @@ done:
     return status;
 }
 
-static igvk_status record_all(sampler *s, workspace *w, compiled_graph compiled[KINDS + 1]) {
+static igvk_status record_all(sampler *s, workspace *w, compiled_graph compiled[PROGRAMS]) {
     igvk_status status = IGVK_OK;
-    for (int k = 0; k <= KINDS; k++)
+    for (int k = 0; k < PROGRAMS; k++)
         if (compiled[k].graph)
             TRY(workspace_reserve(w, &compiled[k].plan));
-    for (int k = 0; k <= KINDS; k++)
+    for (int k = 0; k < PROGRAMS; k++)
         if (compiled[k].graph)
             TRY(program_record(s->o.device, &compiled[k].list, &compiled[k].plan, s->o.store, w, NULL,
-                               k == KINDS ? &s->start : &s->kinds[k]));
+                               &s->programs[k]));
 done:
     return status;
 }
 
 igvk_status sampler_create(const sampler_options *o, sampler **out) {
     igvk_status status = IGVK_OK;
-    compiled_graph compiled[KINDS + 1] = {0};
+    compiled_graph compiled[PROGRAMS] = {0};
     sampler *s = calloc(1, sizeof *s);
     *out = NULL;
     if (!s)
@@ -199,7 +234,7 @@ igvk_status sampler_create(const sampler_options *o, sampler **out) {
     s->run = *(const uint32_t *)store_map(o->store, "sampling.steps"); // another sampler of this store may have run
     if (!o->workspace)
         TRY(workspace_create(o->device, &s->own_workspace));
-    TRY(compile_all(&s->o, device_capabilities(o->device), compiled));
+    TRY(compile_all(&s->o, device_capabilities(o->device), compiled, &s->measured));
     TRY(record_all(s, o->workspace ? o->workspace : s->own_workspace, compiled));
     *out = s;
     s = NULL;
@@ -212,9 +247,8 @@ done:
 void sampler_destroy(sampler **s) {
     if (!*s)
         return;
-    for (int k = 0; k < KINDS; k++)
-        program_destroy(&(*s)->kinds[k]);
-    program_destroy(&(*s)->start);
+    for (int k = 0; k < PROGRAMS; k++)
+        program_destroy(&(*s)->programs[k]);
     workspace_destroy(&(*s)->own_workspace);
     free(*s);
     *s = NULL;
@@ -222,7 +256,7 @@ void sampler_destroy(sampler **s) {
 
 // ---- running ---------------------------------------------------------------------------------------
 
-static uint32_t *next_block(sampler *s) {
+uint32_t *sampler_next_block(sampler *s) {
     uint32_t *steps = store_map(s->o.store, "sampling.steps");
     uint32_t *block = steps + (1 + s->run++ % STEP_RING) * STEP_WORDS;
     memset(block, 0, STEP_WORDS * sizeof *block);
@@ -260,8 +294,8 @@ static igvk_status start(sampler *s, const sampling_run *r) {
         return IGVK_OK;
     }
     sampling_stage take_noise = {.ig = 1, .cfg = 1, .coefficients = {0, 1, 0, 0}, .commit = true};
-    step_words_of_stage(&take_noise, next_block(s));
-    TRY(program_run(s->start, NULL));
+    step_words_of_stage(&take_noise, sampler_next_block(s));
+    TRY(program_run(s->programs[PROGRAM_START], NULL));
 done:
     return status;
 }
@@ -270,14 +304,16 @@ igvk_status sampler_run(sampler *s, const sampling_run *r) {
     igvk_status status = IGVK_OK;
     uint64_t bytes = store_bytes(s->o.store, "sampling.high");
     TRY(start(s, r));
-    for (size_t i = 0; i < r->stage_count; i++) {
+    if (r->adaptive)
+        TRY(sampler_run_adaptive(s, r));
+    for (size_t i = 0; i < r->stage_count && !r->adaptive; i++) {
         const sampling_stage *stage = &r->stages[i];
-        program *p = s->kinds[kind_of(stage)];
+        program *p = s->programs[kind_of(stage)];
         if (!p)
             THROW(IGVK_ERROR_INTERNAL, "the sampler was not made for stage %zu of this schedule", i);
         if (s->o.given_noise && stage->coefficients[3] != 0)
             TRY(store_write(s->o.store, "sampling.noise", 0, r->noise + stage->step * (bytes / 4), bytes));
-        step_words_of_stage(stage, next_block(s));
+        step_words_of_stage(stage, sampler_next_block(s));
         TRY(program_run(p, NULL));
         if (stage->commit && r->after_step)
             TRY(r->after_step(r->user, stage->step));

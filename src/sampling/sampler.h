@@ -18,6 +18,7 @@ typedef struct sampler_options {
     uint32_t batch;
     const sampling_stage *stages;    // which kinds of stage to record for; later runs may use other stages of these kinds
     size_t stage_count;
+    bool adaptive;                   // to run by sampling_run.adaptive; stages as schedule_make gives them for it
     bool given_noise;                // the SDE's noise comes from the caller (parity), not from seeds
 } sampler_options;
 
@@ -27,7 +28,12 @@ void sampler_destroy(sampler **s);
 // Device memory for activations that a sampler of these options would plan, without touching a device.
 igvk_status sampler_plan_bytes(const sampler_options *o, const capabilities *c, uint64_t *bytes);
 
+// Of an adaptive run, whose count of steps is not known before, what after_step is told: parts of the way.
+#define SAMPLING_ADAPTIVE_PARTS 100
+
 typedef struct sampling_run {
+    const sampling_method *adaptive; // null: the stages; else SOLVER_DOPRI5, and images depend on their batch
+    uint32_t *calls;                 // of the model in an adaptive run; may be null
     const sampling_stage *stages;
     size_t stage_count;
     const uint32_t *labels;  // [batch], null where the model has no classes

@@ -80,6 +80,33 @@ static size_t make_ode(const sampling_method *m, sampling_stage *out) {
     return n;
 }
 
+// Both calls of a SiT step test the time of the step's start, LightningDiT's each their own.
+// Adaptive steps go beyond the end and come back, so times reach beyond 0 and 1. With data_at_one IG ends there with
+// its interval, as in the official code, whose CFG has no end; else the interval's ends stand for all beyond them.
+void sampling_guidance(const sampling_method *m, double start, double time, double *ig, double *cfg) {
+    const double tested = m->data_at_one ? time : fmin(1, fmax(0, start));
+    *ig = scale_at(&m->ig, tested, m->data_at_one);
+    *cfg = scale_at(&m->cfg, m->data_at_one && m->cfg.high >= 1 ? fmin(1, tested) : tested, false);
+}
+
+// Every pair of on and off of the guidance that is asked for.
+static size_t make_pairs(const sampling_method *m, sampling_stage *out) {
+    size_t n = 0;
+    for (uint32_t k = 0; k < 4; k++) {
+        const bool ig = k & 1, cfg = k & 2;
+        if ((!ig || m->ig.scale != 1) && (!cfg || m->cfg.scale > 1))
+            out[n++] = (sampling_stage){.ig = ig ? m->ig.scale : 1, .cfg = cfg ? m->cfg.scale : 1};
+    }
+    return n;
+}
+
+static igvk_status check_tolerances(const sampling_method *m) {
+    if (!(m->absolute >= 1e-12 && m->absolute <= 1) || !(m->relative >= 1e-7 && m->relative <= 1))
+        return fail(IGVK_ERROR_INVALID, "--atol %g --rtol %g: must be from 1e-12 and from 1e-7 to 1", m->absolute,
+                    m->relative);
+    return IGVK_OK;
+}
+
 static igvk_status check(const sampling_method *m) {
     uint32_t least = m->solver == SOLVER_SDE || m->data_at_one ? 2 : 1;
     if (m->steps < least || m->steps > 100000)
@@ -96,7 +123,7 @@ static igvk_status check(const sampling_method *m) {
         return fail(IGVK_ERROR_INVALID, "--ig-guidance-low %g is above --ig-guidance-high %g", m->ig.low, m->ig.high);
     if (!(m->cfg.low <= m->cfg.high))
         return fail(IGVK_ERROR_INVALID, "--guidance-low %g is above --guidance-high %g", m->cfg.low, m->cfg.high);
-    return IGVK_OK;
+    return m->solver == SOLVER_DOPRI5 ? check_tolerances(m) : IGVK_OK;
 }
 
 igvk_status schedule_make(const sampling_method *m, sampling_stage **stages, size_t *count) {
@@ -105,16 +132,16 @@ igvk_status schedule_make(const sampling_method *m, sampling_stage **stages, siz
     igvk_status status = check(m);
     if (status != IGVK_OK)
         return status;
-    sampling_stage *list = calloc(2 * (size_t)m->steps, sizeof *list);
+    const size_t most = m->solver == SOLVER_DOPRI5 ? 4 : 2 * (size_t)m->steps;
+    sampling_stage *list = calloc(most, sizeof *list);
     if (!list)
-        return fail_memory("the sampling schedule", 2 * (uint64_t)m->steps * sizeof *list);
-    size_t n = m->solver == SOLVER_SDE ? make_sde(m, list) : make_ode(m, list);
-    for (size_t i = 0; i < n; i++) {
-        // Both evaluations of a SiT step test the time of the step's start, LightningDiT's each their own.
-        const bool second = i > 0 && list[i - 1].step == list[i].step && !m->data_at_one;
-        const double tested = second ? list[i - 1].time : list[i].time;
-        list[i].ig = scale_at(&m->ig, tested, m->data_at_one);
-        list[i].cfg = scale_at(&m->cfg, tested, false);
+        return fail_memory("the sampling schedule", most * sizeof *list);
+    size_t n = m->solver == SOLVER_DOPRI5 ? make_pairs(m, list)
+               : m->solver == SOLVER_SDE  ? make_sde(m, list)
+                                          : make_ode(m, list);
+    for (size_t i = 0; i < n && m->solver != SOLVER_DOPRI5; i++) {
+        const bool second = i > 0 && list[i - 1].step == list[i].step;
+        sampling_guidance(m, list[i - second].time, list[i].time, &list[i].ig, &list[i].cfg);
     }
     *stages = list;
     *count = n;

@@ -3,21 +3,24 @@
 
 #include <string.h>
 
-static uint32_t bits(double value) {
+uint32_t step_word(double value) {
     float f = (float)value;
     uint32_t word;
     memcpy(&word, &f, sizeof word);
     return word;
 }
 
+void step_words_pair(double value, uint32_t words[2]) {
+    words[0] = step_word(value);
+    words[1] = step_word(value - (float)value);
+}
+
 void step_words_of_stage(const sampling_stage *s, uint32_t words[STEP_WORDS]) {
     words[STEP_INDEX] = s->step;
-    words[STEP_TIME] = bits(s->time);
-    words[STEP_IG_SCALE] = bits(s->ig);
-    words[STEP_CFG_SCALE] = bits(s->cfg);
+    words[STEP_TIME] = step_word(s->time);
+    words[STEP_IG_SCALE] = step_word(s->ig);
+    words[STEP_CFG_SCALE] = step_word(s->cfg);
     words[STEP_COMMIT] = s->commit;
-    for (int i = 0; i < 4; i++) { // a pair of floats holds 48 bits of the f64
-        words[STEP_COEFFICIENTS + 2 * i] = bits(s->coefficients[i]);
-        words[STEP_COEFFICIENTS + 2 * i + 1] = bits(s->coefficients[i] - (float)s->coefficients[i]);
-    }
+    for (int i = 0; i < 4; i++)
+        step_words_pair(s->coefficients[i], words + STEP_COEFFICIENTS + 2 * i);
 }

@@ -253,7 +253,7 @@ static void test_check_of_structs(void **state) {
     assert_int_equal(options_check(igvk_sample_option_list(), &o), IGVK_OK);
     o.mode = 7;
     assert_int_equal(options_check(igvk_sample_option_list(), &o), IGVK_ERROR_INVALID);
-    assert_string_equal(igvk_error_text(), "--mode \"7\": must be sde or ode");
+    assert_string_equal(igvk_error_text(), "--mode \"7\": must be auto, sde or ode");
     o.mode = 1;
     o.cfg_scale = NAN;
     assert_int_equal(options_check(igvk_sample_option_list(), &o), IGVK_ERROR_INVALID);

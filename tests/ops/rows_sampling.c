@@ -116,6 +116,95 @@ static void fill_solver_steps(const op_row *row, uint64_t count, float *f32, uin
         block[STEP_COEFFICIENTS + 4] = block[STEP_COEFFICIENTS + 5] = 0;
 }
 
+// ---- runge_kutta: n[0] velocity, n[1] the slope's slot, n[2] committed ---------------------------------------------
+
+enum { RK_STEPS, RK_VELOCITY, RK_HIGH, RK_LOW, RK_INPUT, RK_SLOPES };
+
+static void build_runge_kutta(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    (void)out;
+    const runge_kutta_states s = {in[RK_HIGH], in[RK_LOW], in[RK_INPUT], in[RK_SLOPES]};
+    op_runge_kutta(g, in[RK_STEPS], row->n[0] ? in[RK_VELOCITY] : NO_TENSOR, &s);
+}
+
+static double slope_weight(const op_value *steps, uint32_t j) {
+    return op_step_f32(steps, STEP_SLOPES + 2 * j) + op_step_f32(steps, STEP_SLOPES + 2 * j + 1);
+}
+
+static void refer_runge_kutta(const op_row *row, const op_value *in, op_value *out) {
+    const uint64_t count = in[RK_HIGH].count;
+    const uint32_t last = RUNGE_KUTTA_SLOPES - 1;
+    for (uint64_t i = 0; i < count; i++) {
+        const double v = row->n[0] ? in[RK_VELOCITY].v[i] : in[RK_SLOPES].v[last * count + i];
+        double x = in[RK_HIGH].v[i] + in[RK_LOW].v[i];
+        for (uint32_t j = 0; j < RUNGE_KUTTA_SLOPES; j++)
+            if (slope_weight(in, j) != 0)
+                x += slope_weight(in, j) * (row->n[0] && j == row->n[1] ? v : in[RK_SLOPES].v[j * count + i]);
+        if (row->n[2]) {
+            out[0].v[i] = (double)(float)x;
+            out[1].v[i] = x - (double)(float)x;
+        }
+        out[2].v[i] = (double)(float)x;
+        out[3].v[row->n[1] * count + i] = v;
+    }
+}
+
+// Slope 2 has no weight and holds infinity.
+static void fill_slope_steps(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    op_fill_steps(row, count, f32, u32);
+    uint32_t *block = op_step_block(u32);
+    block[STEP_SLOT] = row->n[1];
+    block[STEP_COMMIT] = row->n[2];
+    for (uint32_t j = 0; j < RUNGE_KUTTA_SLOPES; j++) {
+        op_set_f32(&block[STEP_SLOPES + 2 * j], j == 2 ? 0 : 0.3f * (float)j - 0.8f);
+        op_set_f32(&block[STEP_SLOPES + 2 * j + 1], j == 2 ? 0 : 1e-9f * (float)(j + 1));
+    }
+    op_set_f32(&block[STEP_COEFFICIENTS], 0.25f);
+    op_set_f32(&block[STEP_ABSOLUTE], 1e-2f);
+    op_set_f32(&block[STEP_RELATIVE], 0.5f);
+}
+
+static void fill_slopes(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    (void)row, (void)u32;
+    for (uint64_t i = 0; i < count; i++)
+        f32[i] = i / (count / RUNGE_KUTTA_SLOPES) == 2 ? INFINITY : (float)((i * 7919 + 13) % 1009) / 500 - 1;
+}
+
+// ---- scaled_error ------------------------------------------------------------------------------------------------
+
+static void build_scaled_error(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    (void)row;
+    const runge_kutta_states s = {.high = in[1], .input = in[2], .slopes = in[3]};
+    out[0] = op_scaled_error(g, in[0], &s);
+}
+
+static void refer_scaled_error(const op_row *row, const op_value *in, op_value *out) {
+    (void)row;
+    for (uint64_t i = 0; i < out[0].count; i++) {
+        const double x = in[1].v[i], other = in[2].v[i];
+        double sum = op_step_f32(&in[0], STEP_COEFFICIENTS) * x;
+        for (uint32_t j = 0; j < RUNGE_KUTTA_SLOPES; j++)
+            if (slope_weight(&in[0], j) != 0)
+                sum += op_step_f32(&in[0], STEP_SLOPES + 2 * j) * in[3].v[j * out[0].count + i];
+        out[0].v[i] = sum / (op_step_f32(&in[0], STEP_ABSOLUTE) +
+                             op_step_f32(&in[0], STEP_RELATIVE) * fmax(fabs(x), fabs(other)));
+    }
+}
+
+#define RUNGE_KUTTA_ROW(text, velocity, slot, committed, ...)                                                          \
+    {.op = "runge_kutta", .label = text,                                                                               \
+     .inputs = {OP_STEPS_FILLED(fill_slope_steps), OP_RANGE("velocity", -2, 2, __VA_ARGS__),                           \
+                OP_STATE_RANGE("high", -3, 3, __VA_ARGS__),                                                            \
+                {.name = "low", .kind = OP_STATE_F32, .shape = SHAPE(__VA_ARGS__), .low = -2e-8, .high = 2e-8,         \
+                 .tolerance = 1e-6},                                                                                   \
+                OP_STATE("input", __VA_ARGS__),                                                                        \
+                {.name = "slopes", .kind = OP_STATE_F32, .shape = SHAPE(RUNGE_KUTTA_SLOPES, __VA_ARGS__),              \
+                 .fill = fill_slopes}},                                                                                \
+     .build = build_runge_kutta, .reference = refer_runge_kutta, .tolerance = 1e-8, .n = {velocity, slot, committed}}
+#define SCALED_ERROR_ROW(text, ...)                                                                                    \
+    {.op = "scaled_error", .label = text,                                                                              \
+     .inputs = {OP_STEPS_FILLED(fill_slope_steps), OP_RANGE("high", -3, 3, __VA_ARGS__),                               \
+                OP_RANGE("input", -3, 3, __VA_ARGS__), OP_FILLED("slopes", fill_slopes, RUNGE_KUTTA_SLOPES, __VA_ARGS__)},\
+     .outputs = 1, .build = build_scaled_error, .reference = refer_scaled_error, .tolerance = 1e-6}
 #define GUIDANCE_ROW(text, has_intermediate, has_null, place, ...)                                                     \
     {.op = "guidance", .label = text,                                                                                  \
      .inputs = {OP_STEPS, OP_INPUT("final", __VA_ARGS__), OP_INPUT("intermediate", __VA_ARGS__),                       \
@@ -160,4 +249,10 @@ static const op_row sampling_rows[] = {
     SOLVER_ROW("with noise, 13x127", 1, 0, 0, NULL, 13, 127),
     SOLVER_ROW("a stage, 3x65", 0, 1, 0, NULL, 3, 65),
     SOLVER_ROW("infinite previous of no weight, 257", 1, 0, 1, fill_infinity, 257),
+    RUNGE_KUTTA_ROW("first slope, 1", 1, 0, 0, 1),
+    RUNGE_KUTTA_ROW("slope 4, 13x127", 1, 4, 1, 13, 127),
+    RUNGE_KUTTA_ROW("slope 2 of no weight, 3x65", 1, 2, 0, 3, 65),
+    RUNGE_KUTTA_ROW("no velocity, the last becomes the first, 5x51", 0, 0, 1, 5, 51),
+    SCALED_ERROR_ROW("1", 1),
+    SCALED_ERROR_ROW("2x3x43", 2, 3, 43),
 };

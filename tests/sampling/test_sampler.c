@@ -20,6 +20,7 @@ static struct {
     device *device;
     parameter_layout *layout;
     model_config config;
+    uint32_t calls; // of the last adaptive run
 } test;
 
 static int set_up(void **state) {
@@ -67,12 +68,14 @@ static void sample(const sampling_method *m, uint32_t batch, float *out) {
     store *s = make_store();
     sampler *sampler = NULL;
     parameter_set set = {.layout = test.layout, .arena_name = "ema", .role = ROLE_PARAMETER};
-    sampler_options o = {.device = test.device, .store = s, .config = &test.config, .parameters = &set, .batch = batch};
+    sampler_options o = {.device = test.device, .store = s, .config = &test.config, .parameters = &set, .batch = batch,
+                         .adaptive = m->solver == SOLVER_DOPRI5};
     assert_int_equal(schedule_make(m, &stages, &o.stage_count), IGVK_OK);
     o.stages = stages;
     assert_int_equal(sampler_create(&o, &sampler), IGVK_OK);
     for (uint32_t i = 0; i + batch <= IMAGES; i += batch) {
-        sampling_run r = {.stages = stages, .stage_count = o.stage_count, .labels = labels + i, .seeds = seeds + i};
+        sampling_run r = {.adaptive = o.adaptive ? m : NULL, .calls = &test.calls, .stages = stages, .stage_count = o.stage_count,
+                          .labels = labels + i, .seeds = seeds + i};
         assert_int_equal(sampler_run(sampler, &r), IGVK_OK);
         assert_int_equal(sampler_read(sampler, out + i * elements), IGVK_OK);
     }
@@ -107,7 +110,42 @@ static void images_do_not_depend_on_their_batch(void **state) {
     free(five);
 }
 
+static double largest_difference(const float *a, const float *b, uint64_t count) {
+    double largest = 0;
+    for (uint64_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs((double)a[i] - (double)b[i]));
+    return largest;
+}
+
+// Both ways of time: dopri5 of small tolerances and Heun of many steps come to the same end, a loose dopri5 with fewer
+// calls of the model nearby, and an image of a batch of one is always the same.
+static void adaptive_steps_reach_the_same_end(void **state) {
+    (void)state;
+    uint64_t elements = model_elements(&test.config), count = IMAGES * elements;
+    float *heun = calloc(count, sizeof *heun), *tight = calloc(count, sizeof *tight), *loose = calloc(count, sizeof *loose);
+    for (int way = 0; way < 2; way++) {
+        sampling_method m = {.solver = SOLVER_HEUN, .steps = 60, .data_at_one = way, .ig = {1.4, 0, 3}, .cfg = {1.3, 0, 1},
+                             .absolute = 1e-6, .relative = 1e-6};
+        sample(&m, 1, heun);
+        m.solver = SOLVER_DOPRI5;
+        sample(&m, 1, tight);
+        const uint32_t tight_calls = test.calls;
+        assert_true(largest_difference(heun, tight, count) < 1e-3);
+        m.absolute = m.relative = 1e-2;
+        sample(&m, 1, loose);
+        assert_true(test.calls < tight_calls && test.calls >= 8);
+        assert_true(largest_difference(heun, loose, count) < 0.2);
+        assert_memory_not_equal(tight, loose, count * sizeof *tight);
+        sample(&m, 1, tight);
+        assert_memory_equal(tight, loose, count * sizeof *tight);
+    }
+    free(heun);
+    free(tight);
+    free(loose);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(images_do_not_depend_on_their_batch)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(images_do_not_depend_on_their_batch),
+                                       cmocka_unit_test(adaptive_steps_reach_the_same_end)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

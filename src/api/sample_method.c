@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "api/sample_method.h"
+
+#include <stdio.h>
+
+// Values of --mode and --solver in the order of their choices (options_sample.c).
+enum { MODE_AUTO, MODE_SDE, MODE_ODE };
+enum { CHOICE_AUTO, CHOICE_EULER, CHOICE_HEUN, CHOICE_MIDPOINT, CHOICE_DOPRI5 };
+
+static igvk_status check_choices(const igvk_sample_options *o) {
+    if (o->mode == MODE_SDE && o->solver != CHOICE_AUTO)
+        return fail(IGVK_ERROR_INVALID, "--mode sde has its own solver, Euler-Maruyama: leave --solver away");
+    if (o->mode == MODE_SDE && o->heun)
+        return fail(IGVK_ERROR_INVALID, "--heun needs --mode ode");
+    if (o->heun && o->solver != CHOICE_AUTO && o->solver != CHOICE_HEUN)
+        return fail(IGVK_ERROR_INVALID, "--heun and another --solver exclude each other");
+    return IGVK_OK;
+}
+
+static solver_kind solver_of(const igvk_sample_options *o, const model_kind *kind) {
+    static const solver_kind solvers[] = {[CHOICE_AUTO] = SOLVER_EULER,
+                                          [CHOICE_EULER] = SOLVER_EULER,
+                                          [CHOICE_HEUN] = SOLVER_HEUN,
+                                          [CHOICE_MIDPOINT] = SOLVER_MIDPOINT,
+                                          [CHOICE_DOPRI5] = SOLVER_DOPRI5};
+    const bool sde =
+        o->mode == MODE_SDE || (o->mode == MODE_AUTO && o->solver == CHOICE_AUTO && !o->heun && !kind->data_at_one);
+    return sde ? SOLVER_SDE : o->heun ? SOLVER_HEUN : solvers[o->solver];
+}
+
+igvk_status sample_method_make(const igvk_sample_options *o, const model_config *c, sampling_method *m) {
+    const model_kind *kind = model_kind_find(c->kind);
+    igvk_status status = check_choices(o);
+    if (status != IGVK_OK)
+        return status;
+    *m = (sampling_method){
+        .solver = solver_of(o, kind),
+        .steps = (uint32_t)o->steps,
+        .absolute = o->absolute_tolerance,
+        .relative = o->relative_tolerance,
+        .path = o->path == 0   ? c->path
+                : o->path == 1 ? PATH_LINEAR
+                               : PATH_COSINE,
+        .data_at_one = kind->data_at_one,
+        .shift = o->timestep_shift,
+        .ig = {o->ig_scale, o->ig_low, o->ig_high},
+        .cfg = {o->cfg_scale, o->cfg_low, o->cfg_high},
+    };
+    if (!c->null_class && o->cfg_scale > 1)
+        return fail(IGVK_ERROR_INVALID,
+                    "--cfg-scale %g: the model was trained without a no-class label (label dropout 0): use IG alone",
+                    o->cfg_scale);
+    return IGVK_OK;
+}
+
+void sample_method_describe(const sampling_method *m, uint32_t batch, char *out, size_t size) {
+    static const char *const solvers[] = {
+        [SOLVER_SDE] = "SDE Euler-Maruyama", [SOLVER_EULER] = "ODE Euler",   [SOLVER_HEUN] = "ODE Heun",
+        [SOLVER_MIDPOINT] = "ODE midpoint",  [SOLVER_DOPRI5] = "ODE dopri5",
+    };
+    char how[64];
+    if (m->solver == SOLVER_DOPRI5)
+        snprintf(how, sizeof how, "tolerances %g and %g, batch %u", m->absolute, m->relative, batch);
+    else
+        snprintf(how, sizeof how, "%u steps", m->steps);
+    snprintf(out, size, "%s %s, path %s, shift %g, IG %g on [%g, %g], CFG %g on [%g, %g]", solvers[m->solver], how,
+             m->path == PATH_COSINE ? "cosine" : "linear", m->shift, m->ig.scale, m->ig.low, m->ig.high, m->cfg.scale,
+             m->cfg.low, m->cfg.high);
+}
+
+uint32_t sample_method_batch(const igvk_sample_options *o, const sampling_method *m) {
+    return o->batch || m->solver != SOLVER_DOPRI5 ? (uint32_t)o->batch : 1;
+}
