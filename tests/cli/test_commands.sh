@@ -68,7 +68,7 @@ expect 2 'igvk: --cfg-scale "": must be*' sample --cfg-scale=
 expect 2 'igvk: --cfg-scale "1,5": must be*' sample --cfg-scale 1,5
 expect 2 'igvk: --cfg-scale is given twice: "2" and "3"' sample --cfg-scale 2 --cfg-scale=3
 expect 2 'igvk: --heun "maybe": must be true or false' sample --heun=maybe
-expect 2 'igvk: --mode "foo": must be sde or ode' sample --mode foo
+expect 2 'igvk: --mode "foo": must be auto, sde or ode' sample --mode foo
 expect 2 'igvk: --num-steps "0": must be*' sample --num-steps 0
 expect 2 'igvk: --seed "9007199254740992": must be*' sample --seed 9007199254740992
 expect 2 'igvk: --guidance-high "1.1": must be a number from 0 to 1' sample --guidance-high 1.1
@@ -81,7 +81,7 @@ expect 2 'igvk: "b": `igvk data images` takes one DIR, and "a" is it' data image
 expect 2 'igvk: --from is given twice*' data images a --from b
 expect 2 'igvk: --x: `igvk info` takes no flags' info --x
 expect 2 "igvk: --out: its text is 1024 bytes long*" sample --out "$(printf '%1024s' | tr ' ' a)"
-expect 2 'igvk: --mode "a??[[]2Jb": must be sde or ode' sample --mode $'a\n\033[2Jb'
+expect 2 'igvk: --mode "a??[[]2Jb": must be auto, sde or ode' sample --mode $'a\n\033[2Jb'
 expect 2 'igvk: completion: for which shell?*' completion tcsh
 
 # ---- input that the library refuses
