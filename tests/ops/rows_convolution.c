@@ -185,7 +185,7 @@ static const op_row convolution_rows[] = {
     SPATIAL_ATTENTION("one pixel", 1, 1, 1, 1, 1),
     SPATIAL_ATTENTION("13 channels, 3x5", 4, 1, 13, 3, 5),
     SPATIAL_ATTENTION("2 images of 64 channels, 9x7", 4, 2, 64, 9, 7),
-    SPATIAL_ATTENTION("512 channels, 8x8, sharp", 40, 1, 512, 8, 8),
+    SPATIAL_ATTENTION("512 channels, 8x8, sharp", 8, 1, 512, 8, 8),
     // 2080 rows of scores, of which a chunk holds 1984.
     SPATIAL_ATTENTION("32 channels, 52x40: two chunks", 4, 1, 32, 52, 40),
 };
