@@ -17,7 +17,7 @@ static const struct kind {
     {"sit_forward", parity_run_forward}, {"sit_sampler", parity_run_sampler}, {"sit_train", parity_run_train},
     {"guidance", parity_run_guidance},   {"philox", parity_run_philox}, {"lightningdit_forward", parity_run_forward},
     {"checkpoint_pt", parity_run_checkpoint},
-    {"lightningdit_sampler", parity_run_sampler},
+    {"lightningdit_sampler", parity_run_sampler}, {"autoencoder_kl", parity_run_autoencoder},
 };
 
 static parity_runner runner_of(const char *kind) {

@@ -91,8 +91,7 @@ igvk_status weights_read(void *weights, const parameter_layout *l, size_t i, uin
     igvk_status status = find_fitting(w, parameter_at(l, i), &e);
     if (status != IGVK_OK)
         return status;
-    return e->stored ? safetensors_read_f32(w->stored, e->stored, first, count, out)
-                     : torch_file_read_f32(w->torch, e->tensor, first, count, out);
+    return weights_read_entry(w, e, first, count, out);
 }
 
 element_type weights_type(const weights_file *w, const parameter_layout *l, size_t i) {
