@@ -64,6 +64,8 @@ igvk_status parity_compare_exact(parity_case *c, size_t i, double *error);
 
 typedef igvk_status (*parity_runner)(parity_case *c);
 igvk_status parity_run_forward(parity_case *c); // sit_forward, lightningdit_forward
+igvk_status parity_forward_run(parity_case *c, const json_t *entry); // one of its runs
+igvk_status parity_run_diffusion(parity_case *c); // dit: forward, sampling and training in one folder
 igvk_status parity_run_sampler(parity_case *c); // sit_sampler, lightningdit_sampler
 igvk_status parity_run_train(parity_case *c);   // sit_train
 igvk_status parity_run_guidance(parity_case *c);
