@@ -14,10 +14,16 @@ static const struct kind {
     const char *name;
     parity_runner run;
 } kinds[] = {
-    {"sit_forward", parity_run_forward}, {"sit_sampler", parity_run_sampler}, {"sit_train", parity_run_train},
-    {"guidance", parity_run_guidance},   {"philox", parity_run_philox}, {"lightningdit_forward", parity_run_forward},
+    {"sit_forward", parity_run_forward},
+    {"sit_sampler", parity_run_sampler},
+    {"sit_train", parity_run_train},
+    {"guidance", parity_run_guidance},
+    {"philox", parity_run_philox},
+    {"lightningdit_forward", parity_run_forward},
     {"checkpoint_pt", parity_run_checkpoint},
-    {"lightningdit_sampler", parity_run_sampler}, {"autoencoder_kl", parity_run_autoencoder},
+    {"lightningdit_sampler", parity_run_sampler},
+    {"autoencoder_kl", parity_run_autoencoder},
+    {"dit", parity_run_diffusion},
 };
 
 static parity_runner runner_of(const char *kind) {

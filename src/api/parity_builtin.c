@@ -107,7 +107,7 @@ done:
     return status;
 }
 
-// ---- a small SiT -----------------------------------------------------------------------------------
+// ---- a small SiT or DiT -----------------------------------------------------------------------------------
 
 typedef struct small_model {
     parameter_layout *layout;
@@ -148,7 +148,7 @@ done:
 
 static igvk_status run_model(const builtin *b, const model_config *c, small_model *m, uint32_t count, const float *t, const uint32_t *labels) {
     igvk_status status = IGVK_OK;
-    uint64_t elements = count * model_elements(c);
+    uint64_t elements = count * model_elements(c), outputs_count = elements << c->learn_sigma;
     char name[48];
     graph *g = graph_new();
     if (!g)
@@ -159,13 +159,14 @@ static igvk_status run_model(const builtin *b, const model_config *c, small_mode
                        .labels = graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(count))};
     model_outputs out = model_kind_find(c->kind)->build(g, c, &set, &in);
     once_input inputs[] = {{"x", m->x, elements * 4}, {"t", t, count * 4}, {"labels", labels, count * 4}};
-    once_output outputs[] = {{out.final_output, m->have, elements * 4}, {out.intermediate, m->have + elements, elements * 4}};
+    once_output outputs[] = {{out.final_output, m->have, outputs_count * 4},
+                             {out.intermediate, m->have + outputs_count, outputs_count * 4}};
     TRY(run_once(b->device, m->store, &g, inputs, 3, outputs, 2));
-    const char *variant = c->qk_norm ? ", qk-norm" : "";
-    snprintf(name, sizeof name, "SiT head %u%s: D_f", c->hidden / c->heads, variant);
-    compare(b, name, m->have, m->want_final, elements, 2e-5);
-    snprintf(name, sizeof name, "SiT head %u%s: D_i", c->hidden / c->heads, variant);
-    compare(b, name, m->have + elements, m->want_intermediate, elements, 2e-5);
+    const char *variant = c->qk_norm ? ", qk-norm" : "", *kind = c->learn_sigma ? "DiT" : "SiT";
+    snprintf(name, sizeof name, "%s head %u%s: D_f", kind, c->hidden / c->heads, variant);
+    compare(b, name, m->have, m->want_final, outputs_count, 2e-5);
+    snprintf(name, sizeof name, "%s head %u%s: D_i", kind, c->hidden / c->heads, variant);
+    compare(b, name, m->have + outputs_count, m->want_intermediate, outputs_count, 2e-5);
 done:
     graph_destroy(&g);
     return status;
@@ -173,17 +174,18 @@ done:
 
 static igvk_status check_model(const builtin *b, const model_config *c) {
     enum { COUNT = 2 };
-    const float t[COUNT] = {0.15f, 0.85f};
+    const bool discrete = model_kind_find(c->kind)->time == MODEL_DISCRETE;
+    const float t[COUNT] = {discrete ? 37 : 0.15f, discrete ? 999 : 0.85f};
     const uint32_t labels[COUNT] = {1, 3};
     igvk_status status = IGVK_OK;
-    uint64_t elements = COUNT * model_elements(c);
+    uint64_t elements = COUNT * model_elements(c), outputs = elements << c->learn_sigma;
     small_model m = {.layout = layout_for(b->device, c)};
     TRY(m.layout ? parameter_layout_check(m.layout) : fail_memory("the parameter layout", 0));
     m.parameters = calloc(parameter_count(m.layout), sizeof *m.parameters);
     m.x = malloc(elements * sizeof *m.x);
-    m.have = malloc(2 * elements * sizeof *m.have);
-    m.want_final = calloc(elements, sizeof *m.want_final);
-    m.want_intermediate = calloc(elements, sizeof *m.want_intermediate);
+    m.have = malloc(2 * outputs * sizeof *m.have);
+    m.want_final = calloc(outputs, sizeof *m.want_final);
+    m.want_intermediate = calloc(outputs, sizeof *m.want_intermediate);
     if (!m.parameters || !m.x || !m.have || !m.want_final || !m.want_intermediate)
         THROW(IGVK_ERROR_MEMORY, "out of memory for a small model");
     for (uint64_t i = 0; i < elements; i++)
@@ -213,10 +215,24 @@ igvk_status parity_builtin(device *d, void (*line)(void *user, const igvk_parity
                                 .head_after = 1, .classes = 5, .null_class = true, .mlp_ratio = 4};
     const model_config wide = {.kind = "sit", .height = 16, .width = 16, .channels = 4, .patch = 4, .hidden = 144, .depth = 2, .heads = 2,
                                .head_after = 1, .classes = 5, .null_class = true, .qk_norm = true, .mlp_ratio = 4};
+    const model_config dit = {.kind = "dit",
+                              .height = 12,
+                              .width = 8,
+                              .channels = 3,
+                              .patch = 2,
+                              .hidden = 48,
+                              .depth = 2,
+                              .heads = 2,
+                              .head_after = 1,
+                              .classes = 5,
+                              .null_class = true,
+                              .learn_sigma = true,
+                              .mlp_ratio = 4};
     TRY(check_normals(&b));
     TRY(check_guidance(&b));
     TRY(check_model(&b, &small));
     TRY(check_model(&b, &wide));
+    TRY(check_model(&b, &dit));
 done:
     return status;
 }

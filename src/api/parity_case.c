@@ -288,8 +288,9 @@ igvk_status parity_model_config(const parity_case *c, const json_t *config, uint
     uint32_t decoder = 0;
     const uint32_t most = 1 << 20;
     memset(out, 0, sizeof *out);
-    const bool lightning = strncmp(parity_text_or(c->root, "kind", ""), "lightningdit", 12) == 0;
-    strcpy(out->kind, lightning ? "lightningdit" : "sit");
+    const char *kind = parity_text_or(c->root, "kind", "");
+    const bool lightning = strncmp(kind, "lightningdit", 12) == 0;
+    strcpy(out->kind, lightning ? "lightningdit" : strncmp(kind, "sit", 3) == 0 ? "sit" : model_kind_find(kind)->name);
     TRY(parity_whole(c, config, "patch_size", 0, most, &out->patch));
     TRY(parity_whole(c, config, "in_channels", 0, most, &out->channels));
     TRY(parity_whole(c, config, "hidden_size", 0, most, &out->hidden));
@@ -308,6 +309,7 @@ igvk_status parity_model_config(const parity_case *c, const json_t *config, uint
     out->width = (uint32_t)width;
     out->mlp_ratio = parity_number_or(config, "mlp_ratio", 4);
     out->null_class = parity_number_or(config, "class_dropout_prob", 0) > 0;
+    out->learn_sigma = json_is_true(json_object_get(config, "learn_sigma"));
     out->qk_norm = json_is_true(json_object_get(config, lightning ? "use_qknorm" : "qk_norm"));
     out->rms_norm = json_is_true(json_object_get(config, "use_rmsnorm"));
     out->swiglu = json_is_true(json_object_get(config, "use_swiglu"));

@@ -75,7 +75,9 @@ igvk_status parity_load_weights_named(parity_case *c, store *s, const parameter_
                                       safetensors_file *file, const parity_names *names);
 
 typedef igvk_status (*parity_runner)(parity_case *c);
-igvk_status parity_run_forward(parity_case *c);     // sit_forward, lightningdit_forward
+igvk_status parity_run_forward(parity_case *c);                      // sit_forward, lightningdit_forward
+igvk_status parity_forward_run(parity_case *c, const json_t *entry); // one of its runs
+igvk_status parity_run_diffusion(parity_case *c);   // dit: forward, sampling and training in one folder
 igvk_status parity_run_sampler(parity_case *c);     // sit_sampler, lightningdit_sampler
 igvk_status parity_run_train(parity_case *c);       // sit_train
 igvk_status parity_run_autoencoder(parity_case *c); // autoencoder_kl

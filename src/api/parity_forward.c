@@ -28,12 +28,32 @@ static const char *input_name(const parity_case *c, const char *run, const char 
     return out;
 }
 
+// Discrete times are whole numbers.
+static igvk_status read_times(parity_case *c, const char *name, forward_inputs *in, const safetensors_entry **shape) {
+    igvk_status status = IGVK_OK;
+    uint32_t *whole = NULL;
+    const safetensors_entry *e = safetensors_find(c->inputs, name);
+    if (!e || e->type < ELEMENT_I64)
+        return parity_floats(c->inputs, name, &in->t, shape);
+    TRY(parity_words(c->inputs, name, &whole, shape));
+    in->t = malloc(e->elements * sizeof *in->t + 1);
+    if (!in->t) {
+        status = fail_memory(name, e->elements * sizeof *in->t);
+        goto done;
+    }
+    for (uint64_t i = 0; i < e->elements; i++)
+        in->t[i] = (float)whole[i];
+done:
+    free(whole);
+    return status;
+}
+
 static igvk_status read_inputs(parity_case *c, const char *run, forward_inputs *in) {
     igvk_status status = IGVK_OK;
     char name[128];
     const safetensors_entry *t = NULL, *y = NULL;
     TRY(parity_floats(c->inputs, input_name(c, run, "x", name), &in->x, &in->shape));
-    TRY(parity_floats(c->inputs, input_name(c, run, "t", name), &in->t, &t));
+    TRY(read_times(c, input_name(c, run, "t", name), in, &t));
     if (safetensors_find(c->inputs, input_name(c, run, "y", name)))
         TRY(parity_words(c->inputs, name, &in->labels, &y));
     if (in->shape->rank != 4 || t->elements != in->shape->shape[0] || (y && y->elements != in->shape->shape[0]))
@@ -140,7 +160,7 @@ done:
     return status;
 }
 
-static igvk_status run_one(parity_case *c, const json_t *entry) {
+igvk_status parity_forward_run(parity_case *c, const json_t *entry) {
     igvk_status status = IGVK_OK;
     forward_inputs in = {0};
     model_config m;
@@ -180,7 +200,7 @@ igvk_status parity_run_forward(parity_case *c) {
     igvk_status status = IGVK_OK;
     size_t i;
     json_t *entry;
-    json_array_foreach(c->runs, i, entry) TRY(run_one(c, entry));
+    json_array_foreach(c->runs, i, entry) TRY(parity_forward_run(c, entry));
 done:
     return status;
 }

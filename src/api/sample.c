@@ -105,9 +105,9 @@ static igvk_status open_compared(sampling_job *j) {
         status = fail(IGVK_ERROR_INVALID,
                       "--compare %s: makes images of %ux%ux%u in %u classes, --model of %ux%ux%u in %u", j->o->compare,
                       b->channels, b->height, b->width, b->classes, a->channels, a->height, a->width, a->classes);
-    if (status == IGVK_OK && model_kind_find(a->kind)->data_at_one != model_kind_find(b->kind)->data_at_one)
-        status = fail(IGVK_ERROR_INVALID,
-                      "--compare %s: its time runs the other way from --model's: no settings fit both", j->o->compare);
+    if (status == IGVK_OK && model_kind_find(a->kind)->time != model_kind_find(b->kind)->time)
+        status = fail(IGVK_ERROR_INVALID, "--compare %s: its times are not as --model's: no settings fit both",
+                      j->o->compare);
     return status;
 }
 

@@ -23,8 +23,8 @@ static solver_kind solver_of(const igvk_sample_options *o, const model_kind *kin
                                           [CHOICE_HEUN] = SOLVER_HEUN,
                                           [CHOICE_MIDPOINT] = SOLVER_MIDPOINT,
                                           [CHOICE_DOPRI5] = SOLVER_DOPRI5};
-    const bool sde =
-        o->mode == MODE_SDE || (o->mode == MODE_AUTO && o->solver == CHOICE_AUTO && !o->heun && !kind->data_at_one);
+    const bool sde = o->mode == MODE_SDE ||
+                     (o->mode == MODE_AUTO && o->solver == CHOICE_AUTO && !o->heun && kind->time != MODEL_DATA_AT_ONE);
     return sde ? SOLVER_SDE : o->heun ? SOLVER_HEUN : solvers[o->solver];
 }
 
@@ -41,11 +41,13 @@ igvk_status sample_method_make(const igvk_sample_options *o, const model_config 
         .path = o->path == 0   ? c->path
                 : o->path == 1 ? PATH_LINEAR
                                : PATH_COSINE,
-        .data_at_one = kind->data_at_one,
+        .data_at_one = kind->time == MODEL_DATA_AT_ONE,
         .shift = o->timestep_shift,
         .ig = {o->ig_scale, o->ig_low, o->ig_high},
         .cfg = {o->cfg_scale, o->cfg_low, o->cfg_high},
     };
+    if (kind->time == MODEL_DISCRETE)
+        return fail(IGVK_ERROR_INVALID, "--model: this version does not sample a %s", c->kind);
     if (!c->null_class && o->cfg_scale > 1)
         return fail(IGVK_ERROR_INVALID,
                     "--cfg-scale %g: the model was trained without a no-class label (label dropout 0): use IG alone",

@@ -65,9 +65,8 @@ igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, u
         out->head_after = out->depth >= 3 ? out->depth / 3 : 1;
     override(&out->head_after, o->head_after);
     TRY(model_config_check(out));
-    if (model_kind_find(out->kind)->data_at_one)
-        THROW(IGVK_ERROR_INVALID, "--model %s: this version samples LightningDiT and does not train it; train a SiT",
-              o->model);
+    if (model_kind_find(out->kind)->time != MODEL_NOISE_AT_ONE)
+        THROW(IGVK_ERROR_INVALID, "--model %s: this version does not train its kind; train a SiT", o->model);
 done:
     return status;
 }

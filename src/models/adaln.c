@@ -52,15 +52,22 @@ igvk_status adaln_check(const model_config *c) {
         .required = true                                                                                               \
     }
 #define FLAG_FIELD(name) {.key = #name, .type = CONFIG_FLAG, .offset = offsetof(model_config, name)}
+static const char *const paths[] = {[PATH_LINEAR] = "linear", [PATH_COSINE] = "cosine", NULL};
 const config_field adaln_fields[] = {
+    {.key = "learn_sigma", .type = CONFIG_FLAG, .offset = offsetof(model_config, learn_sigma), .otherwise = 1},
     WHOLE_FIELD(patch, 1, 1 << 10),
     WHOLE_FIELD(hidden, 4, 1 << 16),
     WHOLE_FIELD(depth, 1, 1 << 10),
     WHOLE_FIELD(heads, 1, 1 << 12),
     WHOLE_FIELD(head_after, 1, 1 << 10),
     FLAG_FIELD(qk_norm),
-    {.key = "mlp_ratio", .type = CONFIG_NUMBER, .offset = offsetof(model_config, mlp_ratio), .low = 0.01, .high = 64,
+    {.key = "mlp_ratio",
+     .type = CONFIG_NUMBER,
+     .offset = offsetof(model_config, mlp_ratio),
+     .low = 0.01,
+     .high = 64,
      .otherwise = 4},
+    {.key = "path", .type = CONFIG_CHOICE, .offset = offsetof(model_config, path), .choices = paths},
     FLAG_FIELD(rms_norm),
     FLAG_FIELD(swiglu),
     FLAG_FIELD(rotary),
@@ -184,7 +191,7 @@ void adaln_parameters(const model_config *c, parameter_layout *l) {
     for (uint32_t i = 0; i < c->depth; i++)
         add_block(l, c, i);
     // LightningDiT's official code zeroes the last layer alone.
-    const bool keeps = model_kind_find(c->kind)->data_at_one;
+    const bool keeps = model_kind_find(c->kind)->time == MODEL_DATA_AT_ONE;
     add_final_layer(l, c, "final_layer_xr", keeps ? INIT_XAVIER_UNIFORM : INIT_ZERO);
     add_final_layer(l, c, "final_layer", INIT_ZERO);
 }

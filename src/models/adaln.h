@@ -19,10 +19,13 @@ bool adaln_preset(const char *name, const char *family, const adaln_size *sizes,
 // Refuses what no model of this skeleton can be.
 igvk_status adaln_check(const model_config *c);
 
-// Keys of the configuration: the first ADALN_SIT_FIELDS are SiT's, all of them LightningDiT's.
+// Keys of the configuration: learn_sigma, what all have, path, LightningDiT's choices. DiT's are the first
+// ADALN_DIT_FIELDS; SiT's and LightningDiT's start at ADALN_WITH_PATH.
 extern const config_field adaln_fields[];
-#define ADALN_SIT_FIELDS 7
-#define ADALN_LIGHTNINGDIT_FIELDS 11
+#define ADALN_DIT_FIELDS 8
+#define ADALN_WITH_PATH 1
+#define ADALN_SIT_FIELDS 8
+#define ADALN_LIGHTNINGDIT_FIELDS 12
 
 void adaln_parameters(const model_config *c, parameter_layout *l);
 model_outputs adaln_build(graph *g, const model_config *c, const parameter_set *p, const model_inputs *in);

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const paths[] = {[PATH_LINEAR] = "linear", [PATH_COSINE] = "cosine", NULL};
-
 #define WHOLE(name, least, most, must)                                                                                 \
     {                                                                                                                  \
         .key = #name, .type = CONFIG_WHOLE, .offset = offsetof(model_config, name), .low = least, .high = most,        \
@@ -23,7 +21,6 @@ static const config_field common[] = {
     WHOLE(channels, 1, 1 << 12, true),
     WHOLE(classes, 0, 1 << 20, false),
     {.key = "null_class", .type = CONFIG_FLAG, .offset = offsetof(model_config, null_class)},
-    {.key = "path", .type = CONFIG_CHOICE, .offset = offsetof(model_config, path), .choices = paths},
 };
 #define COMMON_COUNT (sizeof common / sizeof *common)
 

@@ -29,9 +29,9 @@ static igvk_status lightningdit_check(const model_config *c) {
 }
 
 const model_kind lightningdit_kind = {.name = "lightningdit",
-                                      .fields = adaln_fields,
+                                      .fields = adaln_fields + ADALN_WITH_PATH,
                                       .field_count = ADALN_LIGHTNINGDIT_FIELDS,
-                                      .data_at_one = true,
+                                      .time = MODEL_DATA_AT_ONE,
                                       .check = lightningdit_check,
                                       .preset = lightningdit_preset,
                                       .parameters = adaln_parameters,

@@ -23,7 +23,7 @@ typedef struct model_config {
     bool rms_norm, swiglu, rotary, no_shift; // in place of LayerNorm, of GELU; no_shift: adaLN scales and gates only
     bool learn_sigma;          // the outputs have a second half of channels, for the variance
     double mlp_ratio;
-    path_kind path;            // the interpolant it was trained on
+    path_kind path; // the interpolant it was trained on; linear and of no meaning with MODEL_DISCRETE
 } model_config;
 
 typedef struct model_inputs {
@@ -33,7 +33,7 @@ typedef struct model_inputs {
 } model_inputs;
 
 typedef struct model_outputs {
-    tensor_id final_output; // D_f [N, C, H, W]
+    tensor_id final_output; // D_f [N, C, H, W], or [N, 2C, H, W] with learn_sigma: noise, then variance
     tensor_id intermediate; // D_i, after head_after blocks
 } model_outputs;
 
@@ -51,11 +51,18 @@ typedef struct config_field {
     const char *const *choices; // CHOICE: null-terminated
 } config_field;
 
+// What a kind's times are.
+typedef enum model_time {
+    MODEL_NOISE_AT_ONE, // 0 is data, 1 noise: SiT
+    MODEL_DATA_AT_ONE,  // 0 is noise, 1 data: LightningDiT
+    MODEL_DISCRETE,     // steps 0 (cleanest) .. 999 of a noising process, unscaled: DiT
+} model_time;
+
 typedef struct model_kind {
     const char *name;
     const config_field *fields; // its own, beside those that all kinds have (config.c)
     size_t field_count;
-    bool data_at_one; // time runs from noise (t = 0) to data (t = 1); else t = 1 is noise
+    model_time time;
     // Refuses what cannot run, naming the option.
     igvk_status (*check)(const model_config *c);
     // Fills hidden, depth, heads, patch of "SiT-B/2"; false where the name is not one of its presets.
@@ -66,7 +73,7 @@ typedef struct model_kind {
     const char *const *preset_names; // null-terminated
 } model_kind;
 
-extern const model_kind sit_kind, lightningdit_kind;
+extern const model_kind sit_kind, dit_kind, lightningdit_kind;
 
 const model_kind *model_kind_find(const char *name); // null where none
 // By preset name over all kinds; the error lists what there is.

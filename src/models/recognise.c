@@ -294,6 +294,8 @@ static void find_classes(recognition *r) {
 }
 
 static void find_path(recognition *r) {
+    if (model_kind_find(r->config->kind)->time == MODEL_DISCRETE)
+        return; // it has none
     r->config->path = r->hints.path;
     if (!r->hints.knows_path)
         text_append(&r->missing, ", --path-type linear|cosine (the interpolant it was trained on)");

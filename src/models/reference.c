@@ -12,7 +12,7 @@ typedef struct reference {
     const model_config *c;
     const parameter_layout *l;
     const float *const *parameters;
-    uint32_t tokens, hidden, inner; // T, D, p p C
+    uint32_t tokens, hidden, inner; // T, D, C p p
     double *x, *h, *qkv, *wide;     // [T, D], [T, D], [T, 3D], [T, 4D]: one sample at a time
     double *condition, *silu, *modulation; // [D], [D], [6D]
 } reference;
@@ -159,13 +159,13 @@ static void block(reference *r, uint32_t i) {
 
 static void final_layer(reference *r, const char *linear_name, const char *modulation_name, double *out) {
     const model_config *c = r->c;
-    uint32_t columns = c->width / c->patch;
+    uint32_t columns = c->width / c->patch, channels = model_output_channels(c), inner = channels * c->patch * c->patch;
     linear(r, r->silu, 1, r->hidden, 2 * r->hidden, modulation_name, 0, r->modulation);
     modulate(r, r->modulation, r->modulation + r->hidden);
     for (uint32_t i = 0; i < r->tokens; i++) {
-        linear(r, r->h + i * r->hidden, 1, r->hidden, r->inner, linear_name, 0, r->qkv);
-        for (uint32_t k = 0; k < r->inner; k++) { // (row, column, channel) of the patch
-            uint32_t row = k / (c->patch * c->channels), column = k / c->channels % c->patch, channel = k % c->channels;
+        linear(r, r->h + i * r->hidden, 1, r->hidden, inner, linear_name, 0, r->qkv);
+        for (uint32_t k = 0; k < inner; k++) { // (row, column, channel) of the patch
+            uint32_t row = k / (c->patch * channels), column = k / channels % c->patch, channel = k % channels;
             uint32_t y = i / columns * c->patch + row, x = i % columns * c->patch + column;
             out[(channel * c->height + y) * c->width + x] = r->qkv[k];
         }
@@ -174,7 +174,7 @@ static void final_layer(reference *r, const char *linear_name, const char *modul
 
 static bool allocate(reference *r) {
     uint64_t t = r->tokens, d = r->hidden, wide = (uint64_t)((double)d * r->c->mlp_ratio) * t;
-    uint64_t most = 3 * d * t > r->inner ? 3 * d * t : r->inner;
+    uint64_t most = 3 * d * t > 2 * r->inner ? 3 * d * t : 2 * r->inner;
     r->x = calloc(t * d, sizeof *r->x);
     r->h = calloc(t * d, sizeof *r->h);
     r->qkv = calloc(most, sizeof *r->qkv);
@@ -190,16 +190,17 @@ igvk_status reference_sit(const model_config *c, const parameter_layout *l, cons
     reference r = {.c = c, .l = l, .parameters = parameters, .tokens = model_tokens(c), .hidden = c->hidden,
                    .inner = c->channels * c->patch * c->patch};
     igvk_status status = allocate(&r) ? IGVK_OK : fail_memory("the reference model", 0);
-    uint64_t elements = model_elements(c);
+    uint64_t elements = model_elements(c), outputs = elements << c->learn_sigma;
     for (uint32_t n = 0; status == IGVK_OK && n < count; n++) {
         embed_patches(&r, x + n * elements);
         embed_conditions(&r, t[n], c->classes ? labels[n] : 0);
         for (uint32_t i = 0; i < c->depth; i++) {
             block(&r, i);
             if (i + 1 == c->head_after)
-                final_layer(&r, "final_layer_xr.linear", "final_layer_xr.adaLN_modulation.1", intermediate + n * elements);
+                final_layer(&r, "final_layer_xr.linear", "final_layer_xr.adaLN_modulation.1",
+                            intermediate + n * outputs);
         }
-        final_layer(&r, "final_layer.linear", "final_layer.adaLN_modulation.1", final_output + n * elements);
+        final_layer(&r, "final_layer.linear", "final_layer.adaLN_modulation.1", final_output + n * outputs);
     }
     free(r.x);
     free(r.h);

@@ -12,7 +12,7 @@ static bool sit_preset(const char *name, model_config *c) {
 }
 
 const model_kind sit_kind = {.name = "sit",
-                             .fields = adaln_fields,
+                             .fields = adaln_fields + ADALN_WITH_PATH,
                              .field_count = ADALN_SIT_FIELDS,
                              .check = adaln_check,
                              .preset = sit_preset,

@@ -257,6 +257,15 @@ static void test_lightningdit(void **state) {
                       NULL);
 }
 
+// A DiT by its outputs of twice the channels; nothing is asked of a path.
+static void test_dit(void **state) {
+    (void)state;
+    model_config c = small;
+    strcpy(c.kind, "dit");
+    c.learn_sigma = true;
+    assert_recognised(&c, &(model_hints){.heads = 2, .head_after = 1, .classes = 3, .knows_classes = true}, NULL);
+}
+
 // The presets' sizes tell heads and head, and that is said; what the file says of dropout tells the classes.
 static void test_published(void **state) {
     (void)state;
@@ -496,9 +505,9 @@ static void test_published_size(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_sets),       SCRATCH_TEST(test_one_set),        SCRATCH_TEST(test_wrong_tensors),
-        SCRATCH_TEST(test_recognised), SCRATCH_TEST(test_lightningdit),   SCRATCH_TEST(test_published),
-        SCRATCH_TEST(test_hints),      SCRATCH_TEST(test_published_size),
+        SCRATCH_TEST(test_sets),       SCRATCH_TEST(test_one_set),      SCRATCH_TEST(test_wrong_tensors),
+        SCRATCH_TEST(test_recognised), SCRATCH_TEST(test_lightningdit), SCRATCH_TEST(test_dit),
+        SCRATCH_TEST(test_published),  SCRATCH_TEST(test_hints),        SCRATCH_TEST(test_published_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
