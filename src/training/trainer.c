@@ -159,6 +159,9 @@ static igvk_status check(const trainer_options *o) {
         return fail(IGVK_ERROR_INVALID, "--micro-batch %u does not divide --batch %u", o->micro_batch, o->batch);
     if (o->label_dropout > 0 && o->model.classes && !o->model.null_class)
         return fail(IGVK_ERROR_INVALID, "--label-dropout %g needs a model with a no-class row", o->label_dropout);
+    if (o->model.head_after == 0)
+        return fail(IGVK_ERROR_INVALID, "a model without an auxiliary head cannot be trained: name its block by "
+                                        "--head-after");
     return model_config_check(&o->model);
 }
 
