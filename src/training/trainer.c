@@ -220,10 +220,11 @@ uint32_t trainer_micro_batch(const trainer *t) {
     return t->micro;
 }
 
-igvk_status trainer_initialise(trainer *t) {
+igvk_status trainer_initialise(trainer *t, const parameter_source *source) {
     igvk_status status = IGVK_OK;
+    const parameter_source official = {.read = parameter_initialise, .user = &t->o.seed};
     TRY(parameter_memory_fill(t->store, &(parameter_set){.layout = t->layout, .arena_name = SET_MODEL},
-                              &(parameter_source){.read = parameter_initialise, .user = &t->o.seed}));
+                              source ? source : &official));
     TRY(parameter_memory_copy(t->store, t->layout, SET_MODEL, SET_EMA));
 done:
     return status;

@@ -510,8 +510,6 @@ static void test_published_size(void **state) {
     assert_true(used.ru_maxrss < 256 * 1024); // KiB
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_create, scratch_remove)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_sets),       SCRATCH_TEST(test_one_set),      SCRATCH_TEST(test_wrong_tensors),
