@@ -39,6 +39,9 @@
 #define STEP_SLOPES 34          /* RUNGE_KUTTA_SLOPES pairs of floats (high, low): the slopes' weights */
 #define STEP_ABSOLUTE 48        /* tolerances: absolute + relative * magnitude */
 #define STEP_RELATIVE 49
+#define STEP_LOG_VARIANCE 50 /* noising process: least and most of the step's noise, 2 floats */
+#define STEP_CLIP 52         /* 1: the prediction of the image is kept in [-1, 1] */
+#define STEP_NOISY 53        /* 1: the step adds noise */
 
 #define RUNGE_KUTTA_SLOPES 7
 

@@ -19,7 +19,8 @@ typedef struct sampler_options {
     const sampling_stage *stages;    // which kinds of stage to record for; later runs may use other stages of these kinds
     size_t stage_count;
     bool adaptive;                   // to run by sampling_run.adaptive; stages as schedule_make gives them for it
-    bool given_noise;                // the SDE's noise comes from the caller (parity), not from seeds
+    uint32_t cfg_channels;           // CFG acts on the first so many channels; 0: all
+    bool given_noise;                // the SDE's or DDPM's noise comes from the caller (parity), not from seeds
 } sampler_options;
 
 typedef struct sampler sampler;

@@ -139,6 +139,35 @@ static void a_model_without_a_head_samples(void **state) {
     free(without);
 }
 
+// Noises and variances of DDPM belong to images, too.
+static void diffusion_images_do_not_depend_on_their_batch(void **state) {
+    (void)state;
+    const model_config kept = test.config;
+    parameter_layout *layout = test.layout;
+    strcpy(test.config.kind, "dit");
+    test.config.learn_sigma = true;
+    test.layout = parameter_layout_create(1 << 20);
+    dit_kind.parameters(&test.config, test.layout);
+    assert_int_equal(parameter_layout_check(test.layout), IGVK_OK);
+    uint64_t elements = model_elements(&test.config);
+    float *one = calloc(IMAGES * elements, sizeof *one), *five = calloc(IMAGES * elements, sizeof *five);
+    sampling_method m = {.solver = SOLVER_DDPM, .steps = 4, .ig = {1.5, 0, 0.7}, .cfg = {1.3, 0.3, 1}};
+    sample(&m, 1, one);
+    sample(&m, 5, five);
+    assert_memory_equal(one, five, IMAGES * elements * sizeof *one);
+    assert_memory_not_equal(one, one + elements, elements * sizeof *one);
+    for (uint64_t i = 0; i < IMAGES * elements; i++)
+        assert_true(isfinite(one[i]));
+    m.solver = SOLVER_DDIM;
+    sample(&m, 5, one);
+    assert_memory_not_equal(one, five, IMAGES * elements * sizeof *one);
+    free(one);
+    free(five);
+    parameter_layout_destroy(&test.layout);
+    test.layout = layout;
+    test.config = kept;
+}
+
 static double largest_difference(const float *a, const float *b, uint64_t count) {
     double largest = 0;
     for (uint64_t i = 0; i < count; i++)
@@ -176,6 +205,7 @@ static void adaptive_steps_reach_the_same_end(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(images_do_not_depend_on_their_batch),
                                        cmocka_unit_test(a_model_without_a_head_samples),
+                                       cmocka_unit_test(diffusion_images_do_not_depend_on_their_batch),
                                        cmocka_unit_test(adaptive_steps_reach_the_same_end)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
