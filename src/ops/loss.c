@@ -7,13 +7,6 @@
 
 extern const operator squared_error_gradient_operator, loss_gradient_operator;
 
-// 1 / count as (high, low).
-static void scalar_reciprocal(dispatch *d, uint64_t count) {
-    const float high = (float)(1.0 / (double)count);
-    dispatch_scalar_f32(d, high);
-    dispatch_scalar_f32(d, (float)(1.0 / (double)count - (double)high));
-}
-
 // ---- squared_error: prediction, target [N, ...] -> [N] ---------------------------------------------------------
 
 static igvk_status squared_error_shapes(const graph *g, const node *n, output_shapes *out) {
@@ -46,7 +39,7 @@ static igvk_status squared_error_lower(lowering *l, const node *n) {
     dispatch_scalar(&d, (uint32_t)rows);
     dispatch_scalar(&d, 1);
     dispatch_scalar(&d, (uint32_t)parts);
-    scalar_reciprocal(&d, elements);
+    dispatch_scalar_reciprocal(&d, elements);
     dispatch_constant(&d, 1); // the mean
     dispatch_constant(&d, 0);
     dispatch_bind(&d, sums, ACCESS_READ);
@@ -155,7 +148,7 @@ static igvk_status lower_terms(lowering *l, const node *n, const tensor_id *term
     const uint64_t samples = shape_elements(shape_of(l->graph, terms[0]));
     dispatch d = dispatch_invocations(l, n->op->name, 1);
     dispatch_scalar(&d, (uint32_t)samples);
-    scalar_reciprocal(&d, samples);
+    dispatch_scalar_reciprocal(&d, samples);
     for (uint32_t k = 0; k < LOSS_TERMS; k++)
         dispatch_scalar_f32(&d, k < a->count ? a->weights[k] : 0);
     dispatch_constant(&d, a->count);

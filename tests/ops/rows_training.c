@@ -125,6 +125,33 @@ static void refer_squared_error(const op_row *row, const op_value *in, op_value 
     }
 }
 
+// x[0]: epsilon
+static void build_cosine_loss(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    out[0] = op_cosine_loss(g, in[0], in[1], (float)row->x[0]);
+}
+
+static void refer_cosine_loss(const op_row *row, const op_value *in, op_value *out) {
+    const uint64_t channels = in[0].shape.dim[1], places = in[0].count / in[0].shape.dim[0] / channels;
+    for (uint64_t i = 0; i < out[0].count * places; i++) {
+        const uint64_t first = i / places * places * channels + i % places;
+        double xx = 0, xy = 0, yy = 0;
+        for (uint64_t c = 0; c < channels; c++) {
+            const double x = in[0].v[first + c * places], y = in[1].v[first + c * places];
+            xx += x * x;
+            xy += x * y;
+            yy += y * y;
+        }
+        const double least = fmax(sqrt(xx), (double)(float)row->x[0]) * fmax(sqrt(yy), (double)(float)row->x[0]);
+        out[0].v[i / places] = (i % places ? out[0].v[i / places] : 0) + (1 - xy / least) / (double)places;
+    }
+}
+
+static void fill_nothing(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    (void)row, (void)u32;
+    for (uint64_t i = 0; i < count; i++)
+        f32[i] = 0;
+}
+
 // x: the weights of n[0] terms
 static void mean_losses(const op_row *row, const op_value *terms, double *means, double *total) {
     *total = 0;
@@ -182,6 +209,11 @@ static void refer_write_losses(const op_row *row, const op_value *in, op_value *
      .inputs = {OP_GRADIENT("prediction", __VA_ARGS__), OP_INPUT("target", __VA_ARGS__)},                              \
      .outputs = 1, .build = build_squared_error, .reference = refer_squared_error, .tolerance = 1.5e-7,                \
      .gradient_tolerance = 1e-6}
+#define COSINE_ROW(text, ...)                                                                                          \
+    {.op = "cosine_loss", .label = text,                                                                               \
+     .inputs = {OP_GRADIENT("prediction", __VA_ARGS__), OP_INPUT("target", __VA_ARGS__)},                              \
+     .outputs = 1, .build = build_cosine_loss, .reference = refer_cosine_loss, .tolerance = 1e-6,                      \
+     .gradient_tolerance = 1e-5, .x = {1e-8}}
 #define TERM(text, count, differentiable)                                                                              \
     {.name = text, .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable}
 
@@ -220,6 +252,12 @@ static const op_row training_rows[] = {
     SQUARED_ERROR_ROW("13x127", 13, 127),
     SQUARED_ERROR_ROW("3x4x32x32", 3, 4, 32, 32),
     SQUARED_ERROR_ROW("2x3x127x129", 2, 3, 127, 129),
+    COSINE_ROW("1", 1, 1, 1),
+    COSINE_ROW("13x4x5x7", 13, 4, 5, 7),
+    COSINE_ROW("3x32x129", 3, 32, 129),
+    {.op = "cosine_loss", .label = "of nothing", .inputs = {OP_FILLED("prediction", fill_nothing, 2, 3, 5),
+     OP_INPUT("target", 2, 3, 5)}, .outputs = 1, .build = build_cosine_loss, .reference = refer_cosine_loss,
+     .tolerance = 1e-7, .x = {1e-8}},
     {.op = "loss", .label = "1", .inputs = {OP_STEPS, TERM("final", 1, true), TERM("auxiliary", 1, true)},
      .outputs = 1, .build = build_loss, .reference = refer_loss, .tolerance = 1e-7, .gradient_tolerance = 1e-6,
      .n = {2}, .x = {1, 0.5}},
