@@ -32,6 +32,8 @@ dispatch dispatch_invocations(const lowering *l, const char *shader, uint64_t in
 dispatch dispatch_elements(const lowering *l, const char *shader, uint64_t count);
 // Invocations of a workgroup for loops of that kind: one vector on CPUs.
 uint32_t vector_local_size(const capabilities *c);
+// 1 / count as two push words (high, low).
+void dispatch_scalar_reciprocal(dispatch *d, uint64_t count);
 // Counts reach shaders as 32-bit words with room for a workgroup beyond the end; refuses more.
 igvk_status check_count(const char *what, uint64_t elements);
 // The first pass of sums of squares (shaders/square_sums.comp): `parts` sums of each row of `elements`, a multiple of

@@ -125,35 +125,72 @@ static void refer_squared_error(const op_row *row, const op_value *in, op_value 
     }
 }
 
-// x[0]: the auxiliary weight
-static void mean_losses(const op_row *row, const op_value *in, double *final_mean, double *auxiliary_mean,
-                        double *total) {
-    *final_mean = *auxiliary_mean = 0;
-    for (uint64_t i = 0; i < in[1].count; i++) {
-        *final_mean += in[1].v[i] / (double)in[1].count;
-        *auxiliary_mean += in[2].v[i] / (double)in[1].count;
+// x[0]: epsilon
+static void build_cosine_loss(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    out[0] = op_cosine_loss(g, in[0], in[1], (float)row->x[0]);
+}
+
+static void refer_cosine_loss(const op_row *row, const op_value *in, op_value *out) {
+    const uint64_t channels = in[0].shape.dim[1], places = in[0].count / in[0].shape.dim[0] / channels;
+    for (uint64_t i = 0; i < out[0].count * places; i++) {
+        const uint64_t first = i / places * places * channels + i % places;
+        double xx = 0, xy = 0, yy = 0;
+        for (uint64_t c = 0; c < channels; c++) {
+            const double x = in[0].v[first + c * places], y = in[1].v[first + c * places];
+            xx += x * x;
+            xy += x * y;
+            yy += y * y;
+        }
+        const double least = fmax(sqrt(xx), (double)(float)row->x[0]) * fmax(sqrt(yy), (double)(float)row->x[0]);
+        out[0].v[i / places] = (i % places ? out[0].v[i / places] : 0) + (1 - xy / least) / (double)places;
     }
-    *total = *final_mean + (double)(float)row->x[0] * *auxiliary_mean;
+}
+
+static void fill_nothing(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    (void)row, (void)u32;
+    for (uint64_t i = 0; i < count; i++)
+        f32[i] = 0;
+}
+
+// x: the weights of n[0] terms
+static void mean_losses(const op_row *row, const op_value *terms, double *means, double *total) {
+    *total = 0;
+    for (uint32_t k = 0; k < row->n[0]; k++) {
+        means[k] = 0;
+        for (uint64_t i = 0; i < terms[k].count; i++)
+            means[k] += terms[k].v[i] / (double)terms[k].count;
+        *total += (double)(float)row->x[k] * means[k];
+    }
+}
+
+static loss_terms terms_of(const op_row *row, const tensor_id *in, float *weights) {
+    for (uint32_t k = 0; k < row->n[0]; k++)
+        weights[k] = (float)row->x[k];
+    return (loss_terms){.values = in, .weights = weights, .count = row->n[0]};
 }
 
 static void build_loss(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
-    out[0] = op_loss(g, in[0], in[1], in[2], (float)row->x[0]);
+    float weights[LOSS_TERMS];
+    const loss_terms terms = terms_of(row, in + 1, weights);
+    out[0] = op_loss(g, in[0], &terms);
 }
 
 static void refer_loss(const op_row *row, const op_value *in, op_value *out) {
-    double final_mean, auxiliary_mean, total;
-    mean_losses(row, in, &final_mean, &auxiliary_mean, &total);
+    double means[LOSS_TERMS], total;
+    mean_losses(row, in + 1, means, &total);
     out[0].v[0] = op_step_f32(&in[0], STEP_LOSS_SCALE) * total;
 }
 
 static void build_write_losses(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
     (void)out;
-    op_write_losses(g, in[0], in[1], in[2], (float)row->x[0], in[3]);
+    float weights[LOSS_TERMS];
+    const loss_terms terms = terms_of(row, in + 2, weights);
+    op_write_losses(g, in[0], &terms, in[1]);
 }
 
 static void refer_write_losses(const op_row *row, const op_value *in, op_value *out) {
     double *block = out[0].v + OP_RUN % STEP_RING * METRIC_WORDS;
-    mean_losses(row, in, &block[METRIC_LOSS_FINAL], &block[METRIC_LOSS_AUXILIARY], &block[METRIC_LOSS]);
+    mean_losses(row, in + 2, block + METRIC_TERMS, &block[METRIC_LOSS]);
 }
 
 #define TIMES_ROW(text, count, weighting, path)                                                                        \
@@ -172,9 +209,13 @@ static void refer_write_losses(const op_row *row, const op_value *in, op_value *
      .inputs = {OP_GRADIENT("prediction", __VA_ARGS__), OP_INPUT("target", __VA_ARGS__)},                              \
      .outputs = 1, .build = build_squared_error, .reference = refer_squared_error, .tolerance = 1.5e-7,                \
      .gradient_tolerance = 1e-6}
-#define LOSS_INPUTS(count, differentiable)                                                                             \
-    OP_STEPS, {.name = "final", .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable},               \
-        {.name = "auxiliary", .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable}
+#define COSINE_ROW(text, ...)                                                                                          \
+    {.op = "cosine_loss", .label = text,                                                                               \
+     .inputs = {OP_GRADIENT("prediction", __VA_ARGS__), OP_INPUT("target", __VA_ARGS__)},                              \
+     .outputs = 1, .build = build_cosine_loss, .reference = refer_cosine_loss, .tolerance = 1e-6,                      \
+     .gradient_tolerance = 1e-5, .x = {1e-8}}
+#define TERM(text, count, differentiable)                                                                              \
+    {.name = text, .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable}
 
 static const op_row training_rows[] = {
     TIMES_ROW("uniform, 1", 1, TIME_UNIFORM, PATH_LINEAR),
@@ -211,10 +252,23 @@ static const op_row training_rows[] = {
     SQUARED_ERROR_ROW("13x127", 13, 127),
     SQUARED_ERROR_ROW("3x4x32x32", 3, 4, 32, 32),
     SQUARED_ERROR_ROW("2x3x127x129", 2, 3, 127, 129),
-    {.op = "loss", .label = "1", .inputs = {LOSS_INPUTS(1, true)}, .outputs = 1, .build = build_loss,
-     .reference = refer_loss, .tolerance = 1e-7, .gradient_tolerance = 1e-6, .x = {0.5}},
-    {.op = "loss", .label = "127", .inputs = {LOSS_INPUTS(127, true)}, .outputs = 1, .build = build_loss,
-     .reference = refer_loss, .tolerance = 1e-7, .gradient_tolerance = 1e-6, .x = {0.3}},
-    {.op = "write_losses", .label = "13", .inputs = {LOSS_INPUTS(13, false), OP_METRICS}, .build = build_write_losses,
-     .reference = refer_write_losses, .tolerance = 1e-7, .x = {0.5}},
+    COSINE_ROW("1", 1, 1, 1),
+    COSINE_ROW("13x4x5x7", 13, 4, 5, 7),
+    COSINE_ROW("3x32x129", 3, 32, 129),
+    {.op = "cosine_loss", .label = "of nothing", .inputs = {OP_FILLED("prediction", fill_nothing, 2, 3, 5),
+     OP_INPUT("target", 2, 3, 5)}, .outputs = 1, .build = build_cosine_loss, .reference = refer_cosine_loss,
+     .tolerance = 1e-7, .x = {1e-8}},
+    {.op = "loss", .label = "1", .inputs = {OP_STEPS, TERM("final", 1, true), TERM("auxiliary", 1, true)},
+     .outputs = 1, .build = build_loss, .reference = refer_loss, .tolerance = 1e-7, .gradient_tolerance = 1e-6,
+     .n = {2}, .x = {1, 0.5}},
+    {.op = "loss", .label = "3 terms of 127",
+     .inputs = {OP_STEPS, TERM("final", 127, true), TERM("auxiliary", 127, true), TERM("cosine", 127, true)},
+     .outputs = 1, .build = build_loss, .reference = refer_loss, .tolerance = 1e-7, .gradient_tolerance = 1e-6,
+     .n = {3}, .x = {1, 0.3, 0.7}},
+    {.op = "write_losses", .label = "13",
+     .inputs = {OP_STEPS, OP_METRICS, TERM("final", 13, false), TERM("auxiliary", 13, false)},
+     .build = build_write_losses, .reference = refer_write_losses, .tolerance = 1e-7, .n = {2}, .x = {1, 0.5}},
+    {.op = "write_losses", .label = "one term",
+     .inputs = {OP_STEPS, OP_METRICS, TERM("final", 5, false)},
+     .build = build_write_losses, .reference = refer_write_losses, .tolerance = 1e-7, .n = {1}, .x = {1}},
 };
