@@ -39,6 +39,9 @@
 #define STEP_SLOPES 34          /* RUNGE_KUTTA_SLOPES pairs of floats (high, low): the slopes' weights */
 #define STEP_ABSOLUTE 48        /* tolerances: absolute + relative * magnitude */
 #define STEP_RELATIVE 49
+#define STEP_MUON_MOMENTUM 50   /* m; and 1 - m computed in f64: */
+#define STEP_MUON_RATE 51
+#define STEP_MUON_DECAY 52      /* of matrices; STEP_WEIGHT_DECAY is of what AdamW takes */
 
 #define RUNGE_KUTTA_SLOPES 7
 
