@@ -151,13 +151,21 @@ typedef struct igvk_sample_options {
     char sheet_rows[IGVK_TEXT]; // "none,cfg,ig,ig+cfg": one row each with the same seeds
     char grid[IGVK_TEXT];    // "ig=1,1.4,1.8 cfg=1,1.5": a sheet over two scales, or over one
     char compare[IGVK_TEXT]; // a second model, drawn below the first in the sheet
+    char autoguidance[IGVK_TEXT]; // a second, weaker model in the place of Internal Guidance's head; empty: none
+    double autoguidance_scale;    // with it: final + (scale - 1)(final - the weak model's), 1: off; ig_low and ig_high
     char classes[IGVK_TEXT]; // "A,B", "3-7", "all", "random", "balanced"
     char device[IGVK_TEXT];
     char against[IGVK_TEXT]; // dataset: report how many samples' nearest training image has the asked class
     char nearest_sheet[IGVK_TEXT]; // PNG: each sample and, below it, its nearest training image of `against`
     uint32_t weights;        // 0 EMA, 1 model
     uint32_t mode;           // 0 the model's usual one, 1 SDE, 2 ODE
-    uint32_t solver;         // of an ODE: 0 Euler, or Heun by `heun`; 1 Euler, 2 Heun, 3 midpoint, 4 dopri5
+    uint32_t solver;         // of an ODE: 0 Euler, or Heun by `heun`; 1 Euler, 2 Heun, 3 midpoint, 4 dopri5; of
+                             // discrete times (DiT, MDTv2): 0 or 5 DDPM, 6 DDIM
+    uint32_t spacing;        // of discrete times: 0 in equal parts, 1 every k-th of the 1000 steps
+    double eta;              // of DDIM: 0 no noise, 1 as much as DDPM's least
+    bool clip_denoised;      // of discrete times: the prediction of the image is kept in [-1, 1]
+    uint32_t cfg_channels;   // of discrete times: CFG acts on 0 the first three channels, 1 all
+    double cfg_power;        // of discrete times: CFG grows from 1 at the noise, MDT's power-cosine; 0: constant
     double absolute_tolerance, relative_tolerance; // of dopri5, which chooses its steps
     uint32_t path;           // 0 as the checkpoint says, 1 linear, 2 cosine
     bool heun;

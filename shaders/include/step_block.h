@@ -39,9 +39,12 @@
 #define STEP_SLOPES 34          /* RUNGE_KUTTA_SLOPES pairs of floats (high, low): the slopes' weights */
 #define STEP_ABSOLUTE 48        /* tolerances: absolute + relative * magnitude */
 #define STEP_RELATIVE 49
-#define STEP_MUON_MOMENTUM 50   /* m; and 1 - m computed in f64: */
-#define STEP_MUON_RATE 51
-#define STEP_MUON_DECAY 52      /* of matrices; STEP_WEIGHT_DECAY is of what AdamW takes */
+#define STEP_LOG_VARIANCE 50 /* noising process: least and most of the step's noise, 2 floats */
+#define STEP_CLIP 52         /* 1: the prediction of the image is kept in [-1, 1] */
+#define STEP_NOISY 53        /* 1: the step adds noise */
+#define STEP_MUON_MOMENTUM 54   /* m; and 1 - m computed in f64: */
+#define STEP_MUON_RATE 55
+#define STEP_MUON_DECAY 56      /* of matrices; STEP_WEIGHT_DECAY is of what AdamW takes */
 
 #define RUNGE_KUTTA_SLOPES 7
 

@@ -6,7 +6,9 @@
 
 static const char *const weights[] = {"ema", "model", NULL};
 static const char *const modes[] = {"auto", "sde", "ode", NULL};
-static const char *const solvers[] = {"auto", "euler", "heun", "midpoint", "dopri5", NULL};
+static const char *const solvers[] = {"auto", "euler", "heun", "midpoint", "dopri5", "ddpm", "ddim", NULL};
+static const char *const spacings[] = {"even", "stride", NULL};
+static const char *const cfg_channels[] = {"3", "all", NULL};
 static const char *const paths[] = {"stored", "linear", "cosine", NULL};
 
 // A scale under 1 would do nothing (guidance is on above 1), so it is refused.
@@ -26,17 +28,33 @@ static const igvk_option table[] = {
     {"cfg-scale", "W", SCALE(cfg_scale), "Guidance", "classifier-free guidance (CFG); 1: none"},
     {"guidance-low", "T", TIME(cfg_low, "0"), "Guidance", "CFG acts from this time (0: image)"},
     {"guidance-high", "T", TIME(cfg_high, "1"), "Guidance", "CFG acts up to this time (1: noise)"},
+    {"cfg-channels", "WHICH", OPTION_CHOICE(cfg_channels, cfg_channels, "3"), "Guidance",
+     "of DiT and MDTv2: CFG acts on the first three channels, as their official code has it, or on all"},
+    {"cfg-power", "P", OPTION_NUMBER(cfg_power, 0, 100, "0"), "Guidance",
+     "of DiT and MDTv2: CFG grows from 1 at the noise to its scale, faster for small P; 4 as published for MDTv2; "
+     "0: constant"},
     {"ig-scale", "W", SCALE(ig_scale), "Guidance", "Internal Guidance (IG); 1: none"},
     {"ig-guidance-low", "T", TIME(ig_low, "0"), "Guidance", "IG acts from this time (0: image)"},
     {"ig-guidance-high", "T", TIME(ig_high, "1"), "Guidance", "IG acts up to this time (1: noise)"},
 
+    {"autoguidance", "PATH", OPTION_PATH(autoguidance), "Guidance",
+     "a second, weaker model that guides as the auxiliary head does, within IG's times"},
+    {"autoguidance-scale", "W", SCALE(autoguidance_scale), "Guidance", "its scale; 1: none"},
+
     {"mode", "MODE", OPTION_CHOICE(mode, modes, "auto"), "Solver",
      "sde (Euler-Maruyama), ode, or the model's usual one: sde of SiT, ode of LightningDiT"},
     {"solver", "SOLVER", OPTION_CHOICE(solver, solvers, "auto"), "Solver",
-     "of an ODE; dopri5 chooses its own steps, by default an image at a time. auto: Euler, or --heun"},
+     "of an ODE; dopri5 chooses its own steps, by default an image at a time. auto: Euler, or --heun. Of DiT and MDTv2 "
+     "ddpm (auto) or ddim"},
+    {"spacing", "HOW", OPTION_CHOICE(spacing, spacings, "even"), "Solver",
+     "of DiT and MDTv2: --num-steps of the 1000 steps in equal parts, or every k-th (official ddimN)"},
+    {"eta", "E", OPTION_NUMBER(eta, 0, 1, "0"), "Solver", "ddim's noise; 0: none"},
+    {"clip-denoised", NULL, OPTION_FLAG(clip_denoised), "Solver",
+     "of DiT and MDTv2: keep each step's prediction of the image in [-1, 1], for models of pixels"},
     {"atol", "E", OPTION_NUMBER(absolute_tolerance, 1e-12, 1, "1e-6"), "Solver", "dopri5's absolute tolerance"},
     {"rtol", "E", OPTION_NUMBER(relative_tolerance, 1e-7, 1, "1e-3"), "Solver", "dopri5's relative tolerance"},
-    {"num-steps", "N", OPTION_INTEGER(steps, 1, 1e5, "250"), "Solver", "steps from noise to image; of LightningDiT points of the grid, one more than steps"},
+    {"num-steps", "N", OPTION_INTEGER(steps, 1, 1e5, "250"), "Solver",
+     "steps from noise to image; of LightningDiT points of the grid, one more than steps"},
     {"heun", NULL, OPTION_FLAG(heun), "Solver", "Heun instead of Euler, two model calls a step; with --mode ode"},
     {"timestep-shift", "S", OPTION_NUMBER(timestep_shift, 0, 100, "0"), "Solver",
      "LightningDiT's shift of the times, 0.3 in its published settings; 0: none"},

@@ -92,8 +92,9 @@ static igvk_status check_guidance(const builtin *b) {
         t[k] = graph_external(g, ROLE_INPUT, names[k], STORAGE_F32, SHAPE(1, NUMBERS));
     }
     inputs[4] = (once_input){"steps", steps, sizeof steps};
-    tensor_id out = op_guidance(g, graph_external(g, ROLE_INPUT, "steps", STORAGE_U32, SHAPE((1 + STEP_RING) * STEP_WORDS)),
-                                &(guidance_inputs){t[0], t[1], t[2], t[3]});
+    tensor_id out = op_guidance(
+        g, graph_external(g, ROLE_INPUT, "steps", STORAGE_U32, SHAPE((1 + STEP_RING) * STEP_WORDS)),
+        &(guidance_inputs){.final_output = t[0], .intermediate = t[1], .null_final = t[2], .null_intermediate = t[3]});
     TRY(store_create(b->device, &s));
     TRY(run_once(b->device, s, &g, inputs, 5, &(once_output){out, have, sizeof have}, 1));
     for (uint32_t i = 0; i < NUMBERS; i++) {

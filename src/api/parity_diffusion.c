@@ -12,6 +12,7 @@ igvk_status parity_run_diffusion(parity_case *c) {
         if (strcmp(parity_text_or(entry, "name", ""), "forward") == 0)
             TRY(parity_forward_run(c, entry));
     }
+    TRY(parity_run_sampler(c));
 done:
     return status;
 }

@@ -2,6 +2,7 @@
 // Parity of sampler trajectories: every state of every run, from given latents and noise.
 #include "api/parity_case.h"
 
+#include "core/text.h"
 #include "sampling/sampler.h"
 
 #include <stdlib.h>
@@ -106,10 +107,38 @@ static igvk_status method_of(parity_case *c, const json_t *run, sampling_method 
     return IGVK_OK;
 }
 
+// DiT's runs: respacing "10" or "ddim10".
+static igvk_status diffusion_method(parity_case *c, const json_t *run, sampling_method *m) {
+    igvk_status status = IGVK_OK;
+    const char *respacing = parity_text_or(run, "respacing", "");
+    const bool stride = strncmp(respacing, "ddim", 4) == 0,
+               ddim = strcmp(parity_text_or(run, "sampler", ""), "ddim") == 0;
+    uint64_t steps = 0;
+    uint32_t channels = 0;
+    TRY(fail_within(parse_u64("respacing", respacing + (stride ? 4 : 0), 1, 1000, &steps), "%s", c->folder));
+    TRY(parity_count(c, run, "cfg_channels", 1, 1 << 12, 3, &channels));
+    *m = (sampling_method){
+        .solver = ddim ? SOLVER_DDIM : SOLVER_DDPM,
+        .steps = (uint32_t)steps,
+        .ig = {parity_number_or(run, "ig_scale", 1), 0, 1},
+        .cfg = {parity_number_or(run, "cfg_scale", 1), 0, 1},
+        .spacing = stride ? SPACING_STRIDE : SPACING_EVEN,
+        .clip = json_is_true(json_object_get(run, "clip_denoised")),
+        .cfg_channels = channels,
+    };
+done:
+    return status;
+}
+
+static bool is_discrete(const parity_case *c) {
+    return strcmp(parity_text_or(c->root, "kind", ""), "dit") == 0;
+}
+
 typedef struct sampler_inputs {
     float *latents, *noise;
     uint32_t *labels;
-    const safetensors_entry *shape, *noise_shape;
+    const safetensors_entry *shape;
+    uint64_t noise_elements;
 } sampler_inputs;
 
 // What a folder may ask for at most, in bytes of states kept.
@@ -128,6 +157,20 @@ static igvk_status make_points(trajectory *t, const sampling_method *m, const fl
     return IGVK_OK;
 }
 
+// What the first step takes for the image: a step that ends there.
+static igvk_status give_first_prediction(trajectory *t, sampling_run *run) {
+    sampling_stage only = run->stages[0];
+    only.coefficients[2] = 1;
+    only.coefficients[3] = 0;
+    only.noisy = false;
+    run->stages = &only;
+    run->stage_count = 1;
+    igvk_status status = sampler_run(t->sampler, run);
+    if (status == IGVK_OK)
+        status = parity_give(t->c, t->points + t->elements, t->elements, "%s/pred_xstart_first", t->run);
+    return status;
+}
+
 static igvk_status run_one(parity_case *c, const json_t *entry, const model_config *m, const parameter_set *set,
                            store *s, const sampler_inputs *in) {
     igvk_status status = IGVK_OK;
@@ -140,11 +183,14 @@ static igvk_status run_one(parity_case *c, const json_t *entry, const model_conf
                          .parameters = set,
                          .batch = (uint32_t)in->shape->shape[0],
                          .given_noise = true};
-    TRY(is_lightningdit(c) ? lightningdit_method(c, entry, &method) : method_of(c, entry, &method));
+    TRY(is_lightningdit(c) ? lightningdit_method(c, entry, &method)
+        : is_discrete(c)   ? diffusion_method(c, entry, &method)
+                           : method_of(c, entry, &method));
     TRY(schedule_make(&method, &stages, &o.stage_count));
     o.stages = stages;
-    bool noisy = method.solver == SOLVER_SDE;
-    if (noisy && (!in->noise || in->noise_shape->elements < (uint64_t)(method.steps - 1) * t.elements))
+    o.cfg_channels = method.cfg_channels;
+    bool noisy = method.solver == SOLVER_SDE || method.solver == SOLVER_DDPM;
+    if (noisy && (!in->noise || in->noise_elements < (uint64_t)(method.steps - 1) * t.elements))
         THROW(IGVK_ERROR_INVALID, "%s: run '%s' needs noise for %u steps", c->folder, t.run, method.steps - 1);
     t.adaptive = o.adaptive = method.solver == SOLVER_DOPRI5;
     TRY(make_points(&t, &method, in->latents));
@@ -162,6 +208,8 @@ static igvk_status run_one(parity_case *c, const json_t *entry, const model_conf
         TRY(sampler_read(t.sampler, t.points + t.steps * t.elements));
 
     TRY(give_points(&t, &method));
+    if (solver_is_discrete(method.solver))
+        TRY(give_first_prediction(&t, &run));
 done:
     sampler_destroy(&t.sampler);
     free(t.points);
@@ -169,13 +217,45 @@ done:
     return status;
 }
 
+// noise.0, noise.1, ... one after the other.
+static igvk_status join_noises(parity_case *c, sampler_inputs *in) {
+    igvk_status status = IGVK_OK;
+    char name[32] = "noise.0";
+    float *one = NULL;
+    const safetensors_entry *e = NULL;
+    uint32_t count = 0;
+    for (; safetensors_find(c->inputs, name); snprintf(name, sizeof name, "noise.%u", count)) {
+        free(one);
+        one = NULL;
+        TRY(parity_floats(c->inputs, name, &one, &e));
+        float *grown = realloc(in->noise, (count + 1) * in->shape->elements * sizeof *grown);
+        if (!grown || e->elements != in->shape->elements) {
+            in->noise = grown ? grown : in->noise;
+            status = grown ? fail(IGVK_ERROR_INVALID, "%s: '%s' is not of the latents' shape", c->folder, name)
+                           : fail_memory(name, (count + 1) * in->shape->elements * sizeof *grown);
+            goto done;
+        }
+        in->noise = grown;
+        memcpy(in->noise + count++ * in->shape->elements, one, in->shape->elements * sizeof *one);
+    }
+    in->noise_elements = count * in->shape->elements;
+done:
+    free(one);
+    return status;
+}
+
 static igvk_status read_inputs(parity_case *c, sampler_inputs *in) {
     igvk_status status = IGVK_OK;
-    const safetensors_entry *labels = NULL;
-    TRY(parity_floats(c->inputs, is_lightningdit(c) ? "z" : "latents", &in->latents, &in->shape));
-    if (safetensors_find(c->inputs, "noise"))
-        TRY(parity_floats(c->inputs, "noise", &in->noise, &in->noise_shape));
-    TRY(parity_words(c->inputs, is_lightningdit(c) ? "y" : "labels", &in->labels, &labels));
+    const safetensors_entry *labels = NULL, *noise = NULL;
+    const bool official = is_lightningdit(c) || is_discrete(c);
+    TRY(parity_floats(c->inputs, official ? "z" : "latents", &in->latents, &in->shape));
+    if (is_discrete(c))
+        TRY(join_noises(c, in));
+    if (safetensors_find(c->inputs, "noise")) {
+        TRY(parity_floats(c->inputs, "noise", &in->noise, &noise));
+        in->noise_elements = noise->elements;
+    }
+    TRY(parity_words(c->inputs, is_discrete(c) ? "sy" : official ? "y" : "labels", &in->labels, &labels));
     if (in->shape->rank != 4 || in->shape->shape[0] > 1 << 16 || labels->elements != in->shape->shape[0])
         THROW(IGVK_ERROR_INVALID, "%s: latents and labels do not fit each other", c->folder);
 done:
@@ -207,7 +287,10 @@ igvk_status parity_run_sampler(parity_case *c) {
     TRY(store_create(c->device, &s));
     TRY(parity_load_weights(c, s, layout, "ema", c->weights, ""));
     parameter_set set = {.layout = layout, .arena_name = "ema", .role = ROLE_PARAMETER};
-    json_array_foreach(c->runs, i, entry) TRY(run_one(c, entry, &m, &set, s, &in));
+    json_array_foreach(c->runs, i, entry) {
+        if (!is_discrete(c) || json_object_get(entry, "sampler"))
+            TRY(run_one(c, entry, &m, &set, s, &in));
+    }
 done:
     store_destroy(&s);
     parameter_layout_destroy(&layout);

@@ -178,7 +178,11 @@ void op_advance(graph *g, tensor_id steps);
 tensor_id op_fill_time(graph *g, tensor_id steps, uint32_t count); // STEP_TIME -> [N]
 // IG then CFG: u = f + (w - 1)(f - i); out = u_null + c (u - u_null). The null pair may be absent (no CFG), the
 // intermediate ones too (no IG). Scales from the step block (w = 1: exactly f; c = 1: exactly u).
-typedef struct guidance_inputs { tensor_id final_output, intermediate, null_final, null_intermediate; } guidance_inputs;
+// IG acts on the first ig_elements of each sample, CFG on the first cfg_elements (0: all); the rest is f.
+typedef struct guidance_inputs {
+    tensor_id final_output, intermediate, null_final, null_intermediate;
+    uint64_t ig_elements, cfg_elements;
+} guidance_inputs;
 tensor_id op_guidance(graph *g, tensor_id steps, const guidance_inputs *in);
 // score = (r v - x) / var, per sample t [N] (chapter 3)
 tensor_id op_score(graph *g, tensor_id velocity, tensor_id x, tensor_id t, path_kind path);
@@ -187,6 +191,10 @@ tensor_id op_score(graph *g, tensor_id velocity, tensor_id x, tensor_id t, path_
 // previous := velocity; high, low := x' where STEP_COMMIT. noise may be absent.
 typedef struct solver_states { tensor_id high, low, input, previous; } solver_states;
 void op_solver(graph *g, tensor_id steps, tensor_id velocity, tensor_id noise, const solver_states *s);
+// One step back along a noising process (chapter 5). prediction [N, 2 C, ...]: the noise e, then v; states and noise
+// [N, C, ...]. x0 = c0 x + c1 e, kept in [-1, 1] where STEP_CLIP; x' = c2 x0 + c3 x, and where STEP_NOISY + exp(l / 2)
+// noise with l from the least (v = -1) to the most (v = 1) of STEP_LOG_VARIANCE. States: high, low, input := x'.
+void op_denoise(graph *g, tensor_id steps, tensor_id prediction, tensor_id noise, const solver_states *s);
 // ---- runge_kutta.c: x' = x + the sum of STEP_SLOPES' weights times slopes -------------------------------------
 // slopes [RUNGE_KUTTA_SLOPES, ...of x]. The velocity becomes slope STEP_SLOT before the sum; where there is none
 // (NO_TENSOR) the last slope does so after it. Always input := x' (high part); high, low := x' where STEP_COMMIT.

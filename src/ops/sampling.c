@@ -34,6 +34,11 @@ tensor_id op_fill_time(graph *g, tensor_id steps, uint32_t count) {
     return graph_node(g, &fill_time_operator, &count, &steps, 1);
 }
 
+// Elements of a sample that each guidance acts on; 0: all.
+typedef struct guidance_attributes {
+    uint64_t ig, cfg;
+} guidance_attributes;
+
 // ---- guidance: steps, final, intermediate, null final, null intermediate -> of final's shape ---------------------
 
 enum {
@@ -57,15 +62,27 @@ static igvk_status guidance_shapes(const graph *g, const node *n, output_shapes 
     if (tensor_is(n->inputs[GUIDANCE_NULL_INTERMEDIATE]) != (internal && null))
         THROW(IGVK_ERROR_INVALID, "guidance: input 'null_intermediate' must be there exactly where 'intermediate' and "
                                   "'null_final' are");
+    const guidance_attributes *a = n->attributes;
+    const uint64_t sample = sample_elements(input_shape(g, n, GUIDANCE_FINAL));
+    if (a->ig > sample || a->cfg > sample)
+        THROW(IGVK_ERROR_INVALID, "guidance: of %llu and %llu elements, a sample has %llu", (unsigned long long)a->ig,
+              (unsigned long long)a->cfg, (unsigned long long)sample);
     add_output(out, STORAGE_F32, input_shape(g, n, GUIDANCE_FINAL));
 done:
     return status;
 }
 
 static igvk_status guidance_lower(lowering *l, const node *n) {
-    dispatch d = dispatch_elements(l, "guidance", shape_elements(shape_of(l->graph, n->outputs[0])));
+    const guidance_attributes *a = n->attributes;
+    const tensor_shape shape = shape_of(l->graph, n->outputs[0]);
+    const uint64_t sample = sample_elements(shape);
+    dispatch d = dispatch_elements(l, "guidance", shape_elements(shape));
     dispatch_constant(&d, tensor_is(n->inputs[GUIDANCE_INTERMEDIATE]));
     dispatch_constant(&d, tensor_is(n->inputs[GUIDANCE_NULL]));
+    dispatch_constant(&d, a->ig || a->cfg);
+    dispatch_scalar(&d, (uint32_t)sample);
+    dispatch_scalar(&d, (uint32_t)(a->ig ? a->ig : sample));
+    dispatch_scalar(&d, (uint32_t)(a->cfg ? a->cfg : sample));
     for (uint32_t i = 0; i < GUIDANCE_INPUTS; i++)
         dispatch_bind(&d, n->inputs[tensor_is(n->inputs[i]) ? i : GUIDANCE_FINAL], ACCESS_READ);
     dispatch_bind_in_place(&d, n->outputs[0], GUIDANCE_FINAL);
@@ -76,6 +93,7 @@ static node_cost guidance_cost(const graph *g, const node *n) { return elementwi
 
 const operator guidance_operator = {
     .name = "guidance",
+    .attributes_size = sizeof(guidance_attributes),
     .shapes = guidance_shapes,
     .lower = guidance_lower,
     .cost = guidance_cost,
@@ -89,7 +107,8 @@ tensor_id op_guidance(graph *g, tensor_id steps, const guidance_inputs *in) {
         [GUIDANCE_NULL] = in->null_final,
         [GUIDANCE_NULL_INTERMEDIATE] = in->null_intermediate,
     };
-    return graph_node(g, &guidance_operator, NULL, inputs, GUIDANCE_INPUTS);
+    const guidance_attributes a = {in->ig_elements, in->cfg_elements};
+    return graph_node(g, &guidance_operator, &a, inputs, GUIDANCE_INPUTS);
 }
 
 // ---- score: velocity, x [N, ...], t [N] -> [N, ...] --------------------------------------------------------------

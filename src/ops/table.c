@@ -62,6 +62,7 @@
     X(fill_time)                                                                                                       \
     X(guidance)                                                                                                        \
     X(score)                                                                                                           \
+    X(denoise)                                                                                                         \
     X(solver)                                                                                                          \
     X(runge_kutta)                                                                                                     \
     X(scaled_error)

@@ -70,12 +70,21 @@ static void split_halves(graph *g, tensor_id both, tensor_shape half, tensor_id 
     *second = graph_view(g, graph_output(g, row, 1), 0, half, NULL);
 }
 
+// What guidance reads. Of a learned variance it leaves alone what the classes' half says.
 static guidance_inputs halves(graph *g, const sampler_options *o, model_outputs out, int kind) {
-    tensor_shape half = batch_shape(o->config, o->batch);
-    guidance_inputs in = {0};
+    const model_config *c = o->config;
+    const uint64_t channel = (uint64_t)c->height * c->width;
+    tensor_shape half = SHAPE(o->batch, model_output_channels(c), c->height, c->width);
+    guidance_inputs in = {.final_output = out.final_output};
     bool head = kind & USES_HEAD;
+    if (c->learn_sigma)
+        in.ig_elements = in.cfg_elements = c->channels * channel;
+    if (o->cfg_channels && o->cfg_channels < c->channels)
+        in.cfg_elements = o->cfg_channels * channel;
+    if (head)
+        in.intermediate = out.intermediate;
     if (!(kind & USES_NULL))
-        return (guidance_inputs){.final_output = out.final_output, .intermediate = head ? out.intermediate : NO_TENSOR};
+        return in;
     split_halves(g, out.final_output, half, &in.final_output, &in.null_final);
     if (head)
         split_halves(g, out.intermediate, half, &in.intermediate, &in.null_intermediate);
@@ -95,6 +104,9 @@ static graph *build_stage(const sampler_options *o, int kind, bool noisy) {
                        .t = op_fill_time(g, steps, rows),
                        .labels = labels_tensor(g, o, rows)};
     model_outputs out = model_kind_find(o->config->kind)->build(g, o->config, o->parameters, &in);
+    if (o->weak_config && kind & USES_HEAD)
+        out.intermediate =
+            model_kind_find(o->weak_config->kind)->build(g, o->weak_config, o->weak_parameters, &in).final_output;
     guidance_inputs guided = halves(g, o, out, kind);
     tensor_id velocity = op_guidance(g, steps, &guided), noise = NO_TENSOR;
     if (noisy)
@@ -103,7 +115,9 @@ static graph *build_stage(const sampler_options *o, int kind, bool noisy) {
     if (o->adaptive) {
         const runge_kutta_states slopes = declare_slopes(g, shape);
         op_runge_kutta(g, steps, velocity, &slopes);
-    } else
+    } else if (model_kind_find(o->config->kind)->time == MODEL_DISCRETE)
+        op_denoise(g, steps, velocity, noise, &states);
+    else
         op_solver(g, steps, velocity, noise, &states);
     op_advance(g, steps);
     return g;
@@ -136,7 +150,7 @@ static graph *build_measure(const sampler_options *o, tensor_id *measured) {
 
 static bool schedule_draws_noise(const sampler_options *o) {
     for (size_t i = 0; i < o->stage_count; i++)
-        if (o->stages[i].coefficients[3] != 0)
+        if (o->stages[i].noisy)
             return true;
     return false;
 }
@@ -230,6 +244,12 @@ igvk_status sampler_create(const sampler_options *o, sampler **out) {
     s->parameters = *o->parameters;
     s->o.config = &s->config;
     s->o.parameters = &s->parameters;
+    if (o->weak_config) {
+        s->weak_config = *o->weak_config;
+        s->weak_parameters = *o->weak_parameters;
+        s->o.weak_config = &s->weak_config;
+        s->o.weak_parameters = &s->weak_parameters;
+    }
     TRY(add_memory(&s->o));
     s->run = *(const uint32_t *)store_map(o->store, "sampling.steps"); // another sampler of this store may have run
     if (!o->workspace)
@@ -311,7 +331,7 @@ igvk_status sampler_run(sampler *s, const sampling_run *r) {
         program *p = s->programs[kind_of(stage)];
         if (!p)
             THROW(IGVK_ERROR_INTERNAL, "the sampler was not made for stage %zu of this schedule", i);
-        if (s->o.given_noise && stage->coefficients[3] != 0)
+        if (s->o.given_noise && stage->noisy)
             TRY(store_write(s->o.store, "sampling.noise", 0, r->noise + stage->step * (bytes / 4), bytes));
         step_words_of_stage(stage, sampler_next_block(s));
         TRY(program_run(p, NULL));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "sampling/schedule.h"
 
+#include "sampling/diffusion.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -43,6 +45,7 @@ static size_t make_sde(const sampling_method *m, sampling_stage *out) {
         out[i] = (sampling_stage){.time = t,
                                   .step = i,
                                   .commit = true,
+                                  .noisy = !last,
                                   .coefficients = {1 + dt * dx, dt * dv, 0, last ? 0 : sqrt(w) * sqrt(fabs(dt))}};
     }
     return m->steps;
@@ -123,6 +126,8 @@ static igvk_status check(const sampling_method *m) {
         return fail(IGVK_ERROR_INVALID, "--ig-guidance-low %g is above --ig-guidance-high %g", m->ig.low, m->ig.high);
     if (!(m->cfg.low <= m->cfg.high))
         return fail(IGVK_ERROR_INVALID, "--guidance-low %g is above --guidance-high %g", m->cfg.low, m->cfg.high);
+    if (!(m->eta >= 0 && m->eta <= 1) || (m->eta != 0 && m->solver != SOLVER_DDIM))
+        return fail(IGVK_ERROR_INVALID, "--eta %g: must be from 0 to 1, and is of --solver ddim alone", m->eta);
     return m->solver == SOLVER_DOPRI5 ? check_tolerances(m) : IGVK_OK;
 }
 
@@ -136,10 +141,15 @@ igvk_status schedule_make(const sampling_method *m, sampling_stage **stages, siz
     sampling_stage *list = calloc(most, sizeof *list);
     if (!list)
         return fail_memory("the sampling schedule", most * sizeof *list);
-    size_t n = m->solver == SOLVER_DOPRI5 ? make_pairs(m, list)
-               : m->solver == SOLVER_SDE  ? make_sde(m, list)
-                                          : make_ode(m, list);
-    for (size_t i = 0; i < n && m->solver != SOLVER_DOPRI5; i++) {
+    if (solver_is_discrete(m->solver) && (status = diffusion_stages_make(m, list)) != IGVK_OK) {
+        free(list);
+        return status;
+    }
+    size_t n = solver_is_discrete(m->solver) ? m->steps
+               : m->solver == SOLVER_DOPRI5  ? make_pairs(m, list)
+               : m->solver == SOLVER_SDE     ? make_sde(m, list)
+                                             : make_ode(m, list);
+    for (size_t i = 0; i < n && m->solver <= SOLVER_MIDPOINT; i++) {
         const bool second = i > 0 && list[i - 1].step == list[i].step;
         sampling_guidance(m, list[i - second].time, list[i].time, &list[i].ig, &list[i].cfg);
     }

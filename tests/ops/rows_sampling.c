@@ -16,7 +16,8 @@ static void refer_fill_time(const op_row *row, const op_value *in, op_value *out
         out[0].v[i] = op_step_f32(&in[0], STEP_TIME);
 }
 
-// ---- guidance: n[0] intermediate outputs, n[1] null outputs, n[2] in place -------------------------------------
+// ---- guidance: n[0] intermediate outputs, n[1] null outputs, n[2] in place, n[3], n[4] elements of IG, of CFG
+// -------------------------------------
 
 static void build_guidance(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
     const guidance_inputs inputs = {
@@ -24,19 +25,23 @@ static void build_guidance(graph *g, const op_row *row, const tensor_id *in, ten
         .intermediate = row->n[0] ? in[2] : NO_TENSOR,
         .null_final = row->n[1] ? in[3] : NO_TENSOR,
         .null_intermediate = row->n[0] && row->n[1] ? in[4] : NO_TENSOR,
+        .ig_elements = row->n[3],
+        .cfg_elements = row->n[4],
     };
     out[0] = op_guidance(g, in[0], &inputs);
 }
 
 static void refer_guidance(const op_row *row, const op_value *in, op_value *out) {
     const double w = op_step_f32(&in[0], STEP_IG_SCALE), c = op_step_f32(&in[0], STEP_CFG_SCALE);
+    const uint64_t sample = out[0].count / out[0].shape.dim[0];
     for (uint64_t i = 0; i < out[0].count; i++) {
         double u = in[1].v[i], u_null = in[3].v[i];
-        if (row->n[0]) {
+        const bool ig = !row->n[3] || i % sample < row->n[3], cfg = !row->n[4] || i % sample < row->n[4];
+        if (row->n[0] && ig) {
             u = in[2].v[i] + w * (u - in[2].v[i]);
             u_null = in[4].v[i] + w * (u_null - in[4].v[i]);
         }
-        out[0].v[i] = row->n[1] ? u_null + c * (u - u_null) : u;
+        out[0].v[i] = row->n[1] && cfg ? u_null + c * (u - u_null) : u;
     }
 }
 
@@ -230,18 +235,38 @@ static void refer_scaled_error(const op_row *row, const op_value *in, op_value *
      .build = build_solver, .reference = refer_solver, .tolerance = 1e-8, .n = {noise, not_committed, not_previous}}
 
 static const op_row sampling_rows[] = {
-    {.op = "fill_time", .label = "13", .inputs = {OP_STEPS}, .outputs = 1, .build = build_fill_time,
-     .reference = refer_fill_time, .tolerance = 1e-9, .n = {13}},
+    {.op = "fill_time",
+     .label = "13",
+     .inputs = {OP_STEPS},
+     .outputs = 1,
+     .build = build_fill_time,
+     .reference = refer_fill_time,
+     .tolerance = 1e-9,
+     .n = {13}},
     GUIDANCE_ROW("none", 0, 0, 0, 1),
     GUIDANCE_ROW("IG", 1, 0, 0, 13, 127),
     GUIDANCE_ROW("CFG", 0, 1, 0, 3, 4, 65),
     GUIDANCE_ROW("IG and CFG", 1, 1, 0, 127, 13),
     GUIDANCE_ROW("IG and CFG in place", 1, 1, 1, 257),
-    {.op = "guidance", .label = "scales of 1",
+    {.op = "guidance",
+     .label = "IG on 66, CFG on 65 of 131",
+     .inputs = {OP_STEPS, OP_INPUT("final", 3, 131), OP_INPUT("intermediate", 3, 131), OP_INPUT("null", 3, 131),
+                OP_INPUT("null intermediate", 3, 131)},
+     .outputs = 1,
+     .build = build_guidance,
+     .reference = refer_guidance,
+     .tolerance = 4e-7,
+     .n = {1, 1, 0, 66, 65}},
+    {.op = "guidance",
+     .label = "scales of 1",
      .inputs = {OP_STEPS_FILLED(fill_scales_of_one), OP_INPUT("final", 77),
                 OP_FILLED("intermediate", fill_infinity, 77), OP_FILLED("null", fill_infinity, 77),
                 OP_FILLED("null intermediate", fill_infinity, 77)},
-     .outputs = 1, .build = build_guidance, .reference = refer_first, .tolerance = 1e-12, .n = {1, 1}},
+     .outputs = 1,
+     .build = build_guidance,
+     .reference = refer_first,
+     .tolerance = 1e-12,
+     .n = {1, 1}},
     SCORE_ROW("linear, 1", PATH_LINEAR, 0, 1, 1),
     SCORE_ROW("linear, 13x127", PATH_LINEAR, 0, 13, 127),
     SCORE_ROW("cosine in place, 5x3x7", PATH_COSINE, 1, 5, 3, 7),

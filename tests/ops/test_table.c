@@ -5,6 +5,7 @@
 #include "ops/rows_attention.c"
 #include "ops/rows_convert.c"
 #include "ops/rows_convolution.c"
+#include "ops/rows_denoise.c"
 #include "ops/rows_elementwise.c"
 #include "ops/rows_norm.c"
 #include "ops/rows_linear.c"
@@ -27,6 +28,7 @@ static const struct {
 } all_rows[] = {
     ROWS(elementwise_rows), ROWS(random_rows), ROWS(training_rows), ROWS(muon_rows), ROWS(optimizer_rows), ROWS(sampling_rows),
     ROWS(attention_rows), ROWS(norm_rows), ROWS(linear_rows), ROWS(convert_rows), ROWS(convolution_rows),
+    ROWS(denoise_rows),
 };
 
 static void operators_are_whole(void **state) {
