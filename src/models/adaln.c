@@ -122,12 +122,12 @@ static void fill_sines(const void *context, uint64_t first, uint64_t count, floa
 }
 
 static void add_table(parameter_layout *l, const model_config *c, const char *name, tensor_shape shape,
-                      void (*fill)(const void *context, uint64_t first, uint64_t count, float *out)) {
+                      bool decays, void (*fill)(const void *context, uint64_t first, uint64_t count, float *out)) {
     model_config *kept = arena_alloc(parameter_layout_arena(l), sizeof *kept);
     if (kept)
         *kept = *c;
-    parameter_layout_add(l, &(parameter){.name = name, .shape = shape, .frozen = true, .init = INIT_TABLE, .fill = fill,
-                                         .context = kept});
+    parameter_layout_add(l, &(parameter){.name = name, .shape = shape, .frozen = true, .decays = decays,
+                                         .init = INIT_TABLE, .fill = fill, .context = kept});
 }
 
 static void add_attention(parameter_layout *l, const model_config *c, uint32_t block) {
@@ -177,7 +177,8 @@ static void add_final_layer(parameter_layout *l, const model_config *c, const ch
 // In the order of the official state dicts.
 void adaln_parameters(const model_config *c, parameter_layout *l) {
     const uint32_t d = c->hidden, tokens = model_tokens(c);
-    add_table(l, c, "pos_embed", SHAPE(1, tokens, d), fill_position_table);
+    // Officially a parameter without a gradient, where the rotary tables are none.
+    add_table(l, c, "pos_embed", SHAPE(1, tokens, d), true, fill_position_table);
     add(l, INIT_XAVIER_UNIFORM, 0, SHAPE(d, c->channels, c->patch, c->patch), "x_embedder.proj.weight");
     add(l, INIT_ZERO, 0, SHAPE(d), "x_embedder.proj.bias");
     add_linear(l, "t_embedder.mlp.0", d, TIME_FEATURES, INIT_NORMAL);
@@ -185,8 +186,8 @@ void adaln_parameters(const model_config *c, parameter_layout *l) {
     if (c->classes)
         add(l, INIT_NORMAL, 0.02, SHAPE(c->classes + c->null_class, d), "y_embedder.embedding_table.weight");
     if (c->rotary) {
-        add_table(l, c, "feat_rope.freqs_cos", SHAPE(tokens, d / c->heads), fill_cosines);
-        add_table(l, c, "feat_rope.freqs_sin", SHAPE(tokens, d / c->heads), fill_sines);
+        add_table(l, c, "feat_rope.freqs_cos", SHAPE(tokens, d / c->heads), false, fill_cosines);
+        add_table(l, c, "feat_rope.freqs_sin", SHAPE(tokens, d / c->heads), false, fill_sines);
     }
     for (uint32_t i = 0; i < c->depth; i++)
         add_block(l, c, i);

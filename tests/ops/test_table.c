@@ -9,6 +9,7 @@
 #include "ops/rows_elementwise.c"
 #include "ops/rows_norm.c"
 #include "ops/rows_linear.c"
+#include "ops/rows_muon.c"
 #include "ops/rows_optimizer.c"
 #include "ops/rows_random.c"
 #include "ops/rows_sampling.c"
@@ -25,7 +26,7 @@ static const struct {
     const op_row *rows;
     size_t count;
 } all_rows[] = {
-    ROWS(elementwise_rows), ROWS(random_rows), ROWS(training_rows), ROWS(optimizer_rows), ROWS(sampling_rows),
+    ROWS(elementwise_rows), ROWS(random_rows), ROWS(training_rows), ROWS(muon_rows), ROWS(optimizer_rows), ROWS(sampling_rows),
     ROWS(attention_rows), ROWS(norm_rows), ROWS(linear_rows), ROWS(convert_rows), ROWS(convolution_rows),
     ROWS(denoise_rows),
 };
