@@ -6,13 +6,6 @@
 
 extern const operator squared_error_gradient_operator, loss_gradient_operator;
 
-// 1 / count as (high, low).
-static void scalar_reciprocal(dispatch *d, uint64_t count) {
-    const float high = (float)(1.0 / (double)count);
-    dispatch_scalar_f32(d, high);
-    dispatch_scalar_f32(d, (float)(1.0 / (double)count - (double)high));
-}
-
 // ---- squared_error: prediction, target [N, ...] -> [N] ---------------------------------------------------------
 
 static igvk_status squared_error_shapes(const graph *g, const node *n, output_shapes *out) {
@@ -41,13 +34,7 @@ static igvk_status squared_error_lower(lowering *l, const node *n) {
     dispatch_bind(&d, sums, ACCESS_WRITE);
     TRY(lowering_emit(l, &d));
 
-    d = dispatch_invocations(l, "sum_pairs", rows);
-    dispatch_scalar(&d, (uint32_t)rows);
-    dispatch_scalar(&d, 1);
-    dispatch_scalar(&d, (uint32_t)parts);
-    scalar_reciprocal(&d, elements);
-    dispatch_constant(&d, 1); // the mean
-    dispatch_constant(&d, 0);
+    d = dispatch_means_of_pairs(l, rows, parts, elements);
     dispatch_bind(&d, sums, ACCESS_READ);
     dispatch_bind(&d, sums, ACCESS_READ);
     dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
@@ -147,7 +134,7 @@ static igvk_status loss_lower(lowering *l, const node *n) {
     dispatch d = dispatch_invocations(l, n->op->name, 1);
     dispatch_scalar(&d, (uint32_t)count);
     dispatch_scalar_f32(&d, *weight);
-    scalar_reciprocal(&d, count);
+    dispatch_scalar_reciprocal(&d, count);
     for (uint32_t i = 0; i < 3; i++)
         dispatch_bind(&d, n->inputs[i], ACCESS_READ);
     // Of the metrics only the run's block is written: the rest must stay.

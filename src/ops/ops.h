@@ -100,7 +100,7 @@ tensor_id op_normal(graph *g, tensor_id steps, tensor_id seeds, uint32_t stream,
 
 // ---- training.c ------------------------------------------------------------------------------------
 // `steps` is the tensor of step blocks (shaders/include/step_block.h), u32 [(1 + STEP_RING) * STEP_WORDS].
-typedef enum time_weighting { TIME_UNIFORM, TIME_LOGNORMAL } time_weighting;
+typedef enum time_weighting { TIME_UNIFORM, TIME_LOGNORMAL, TIME_DISCRETE /* 0 .. 999, alike likely */ } time_weighting;
 typedef enum path_kind { PATH_LINEAR, PATH_COSINE } path_kind;
 tensor_id op_sample_times(graph *g, tensor_id steps, uint32_t count, time_weighting w, path_kind path); // [N]; chapter 2
 tensor_id op_times_of_normals(graph *g, tensor_id normals, path_kind path); // log-normal rule on given normals
@@ -118,6 +118,14 @@ tensor_id op_squared_error(graph *g, tensor_id prediction, tensor_id target);
 tensor_id op_loss(graph *g, tensor_id steps, tensor_id final_loss, tensor_id auxiliary_loss, float weight);
 // Writes the run's metrics block: METRIC_LOSS, _FINAL, _AUXILIARY from [N] losses; assigns `metrics`.
 tensor_id op_write_losses(graph *g, tensor_id steps, tensor_id final_loss, tensor_id auxiliary_loss, float weight, tensor_id metrics);
+
+// ---- noising.c: chapter 5 ----------------------------------------------------------------------------
+// Times 0 .. 999 [N] -> what the process is at them, [N, 6] (shaders/include/noising.glsl).
+tensor_id op_noising_terms(graph *g, tensor_id t);
+tensor_id op_noising(graph *g, tensor_id x, tensor_id noise, tensor_id terms); // x_t of x, noise [N, ...]
+// prediction [N, 2 C, ...] (noise e, variance v), x, noise [N, C, ...] -> [N]: mean (e - noise)^2 + the mean
+// variational term in bits, in which e counts as given; output 1: the two [N, 2]. Gradient for prediction only.
+tensor_id op_noising_loss(graph *g, tensor_id prediction, tensor_id x, tensor_id noise, tensor_id terms);
 
 // ---- optimizer.c: over arena chunks ------------------------------------------------------------------
 // chunk [E] -> SQUARES_PARTIALS partial sums of squares, each added to that of `previous` (the partials of the chunk

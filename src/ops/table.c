@@ -46,6 +46,10 @@
     X(loss)                                                                                                            \
     X(loss_gradient)                                                                                                   \
     X(write_losses)                                                                                                    \
+    X(noising_terms)                                                                                                   \
+    X(noising)                                                                                                         \
+    X(noising_loss)                                                                                                    \
+    X(noising_loss_gradient)                                                                                           \
     X(squares)                                                                                                         \
     X(gradient_norm)                                                                                                   \
     X(adamw_ema)                                                                                                       \
