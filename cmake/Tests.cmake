@@ -19,7 +19,8 @@ if(IGVK_SANITIZE)
 endif()
 
 set(unit_floors core formats graph models data cli)
-set(unit_tests api/export ops/table sampling/diffusion sampling/dopri5 sampling/schedule training/run_folder vulkan/control_group)
+set(unit_tests api/export api/tiles ops/table sampling/diffusion sampling/dopri5 sampling/schedule training/run_folder
+    vulkan/control_group)
 # Device tests that also run by descriptors (those of ops do both by themselves), and those that also run under the
 # validation layer.
 set(descriptor_tests "^(sampling|training)/")

@@ -174,6 +174,8 @@ typedef struct igvk_train_options {
     char out[IGVK_TEXT];    // run folder, made
     char resume[IGVK_TEXT]; // run folder to go on with
     char model[IGVK_TEXT];  // preset "SiT-B/2", or empty with width, depth, heads, patch
+    char init[IGVK_TEXT];   // weights to start from, in place of `model`: a checkpoint, an export or a run folder
+    uint32_t init_weights;  // which of its weights: 0 EMA, 1 model
     char device[IGVK_TEXT];
     uint64_t width, depth, heads, patch, head_after; // 0: the preset's
     bool qk_norm;

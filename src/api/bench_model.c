@@ -266,7 +266,7 @@ igvk_status bench_model(bench *b) {
         .batch = (uint32_t)b->o->batch,
         .micro_batch = (uint32_t)b->o->batch};
     TRY(trainer_create(&o, &t));
-    TRY(trainer_initialise(t));
+    TRY(trainer_initialise(t, NULL));
     TRY(forward_row(b, &c, t, &flops));
     struct step_job job = {t, &c, 0};
     TRY(bench_time(b, one_step, &job, &times));

@@ -9,6 +9,7 @@
 #define OPTIONS igvk_train_options
 
 static const char *const paths[] = {"linear", "cosine", NULL};
+static const char *const weights[] = {"ema", "model", NULL};
 static const char *const times[] = {"uniform", "lognormal", NULL};
 
 enum { FIXED = false, FREE = true };
@@ -25,6 +26,9 @@ static const igvk_option table[] = {
     {"seed", "N", OPTION_INTEGER(seed, 0, OPTION_LARGEST, "0"), "Run", "of weights, order, noise and times", FIXED},
 
     {"model", "PRESET", OPTION_TEXT(model, ""), "Model", "SiT-S, -B, -L or -XL with /2, /4 or /8: SiT-B/2", FIXED},
+    {"init", "PATH", OPTION_PATH(init), "Model",
+     "weights to start from, with their model: a checkpoint, an export or a run folder", FIXED},
+    {"init-weights", "WHICH", OPTION_CHOICE(init_weights, weights, "ema"), "Model", "which of its weights", FIXED},
     {"width", "N", SIZE(width, 65536), "Model", "channels of a token; 0: the preset's", FIXED},
     {"depth", "N", SIZE(depth, 1024), "Model", "blocks; 0: the preset's", FIXED},
     {"heads", "N", SIZE(heads, 4096), "Model", "attention heads, of --width / --heads channels; 0: the preset's",

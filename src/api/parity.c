@@ -22,6 +22,7 @@ static const struct kind {
     {"lightningdit_forward", parity_run_forward},
     {"checkpoint_pt", parity_run_checkpoint},
     {"lightningdit_sampler", parity_run_sampler},
+    {"autoencoder_kl", parity_run_autoencoder},
     {"dit", parity_run_diffusion},
 };
 

@@ -254,7 +254,7 @@ const char *parity_text_or(const json_t *object, const char *key, const char *st
     return text ? text : standard;
 }
 
-static igvk_status whole(const parity_case *c, const json_t *config, const char *key, uint32_t low, uint32_t high,
+igvk_status parity_whole(const parity_case *c, const json_t *config, const char *key, uint32_t low, uint32_t high,
                          uint32_t *out) {
     double value = 0;
     igvk_status status = parity_number(c, config, key, &value);
@@ -270,7 +270,7 @@ static igvk_status whole(const parity_case *c, const json_t *config, const char 
 igvk_status parity_count(const parity_case *c, const json_t *object, const char *key, uint32_t low, uint32_t high,
                          uint32_t standard, uint32_t *out) {
     *out = standard;
-    return json_object_get(object, key) ? whole(c, object, key, low, high, out) : IGVK_OK;
+    return json_object_get(object, key) ? parity_whole(c, object, key, low, high, out) : IGVK_OK;
 }
 
 igvk_status parity_check_labels(const parity_case *c, const model_config *m, const uint32_t *labels, uint64_t count) {
@@ -291,13 +291,13 @@ igvk_status parity_model_config(const parity_case *c, const json_t *config, uint
     const char *kind = parity_text_or(c->root, "kind", "");
     const bool lightning = strncmp(kind, "lightningdit", 12) == 0;
     strcpy(out->kind, lightning ? "lightningdit" : strncmp(kind, "sit", 3) == 0 ? "sit" : model_kind_find(kind)->name);
-    TRY(whole(c, config, "patch_size", 0, most, &out->patch));
-    TRY(whole(c, config, "in_channels", 0, most, &out->channels));
-    TRY(whole(c, config, "hidden_size", 0, most, &out->hidden));
-    TRY(whole(c, config, "depth", 0, most, &out->depth));
-    TRY(whole(c, config, "encoder_depth", 0, most, &out->head_after));
-    TRY(whole(c, config, "num_heads", 0, most, &out->heads));
-    TRY(whole(c, config, "num_classes", 0, most, &out->classes));
+    TRY(parity_whole(c, config, "patch_size", 0, most, &out->patch));
+    TRY(parity_whole(c, config, "in_channels", 0, most, &out->channels));
+    TRY(parity_whole(c, config, "hidden_size", 0, most, &out->hidden));
+    TRY(parity_whole(c, config, "depth", 0, most, &out->depth));
+    TRY(parity_whole(c, config, "encoder_depth", 0, most, &out->head_after));
+    TRY(parity_whole(c, config, "num_heads", 0, most, &out->heads));
+    TRY(parity_whole(c, config, "num_classes", 0, most, &out->classes));
     TRY(parity_count(c, config, "decoder_hidden_size", 0, most, out->hidden, &decoder));
     if (decoder != out->hidden)
         THROW(IGVK_ERROR_INVALID, "%s: decoder_hidden_size %u differs from hidden_size %u", c->folder, decoder,
@@ -341,42 +341,67 @@ typedef struct case_weights {
     parity_case *c;
     safetensors_file *file; // may be null
     const char *prefix;
+    const parity_names *names; // null: the layout's alone
 } case_weights;
 
+// Up to dimensions of 1 at the end: a linear weight [C, C] is a kernel [C, C, 1, 1].
 static bool same_shape(const safetensors_entry *e, tensor_shape shape) {
-    return e->rank == shape.rank && memcmp(e->shape, shape.dim, e->rank * sizeof *e->shape) == 0;
+    for (uint32_t k = 0; k < e->rank || k < shape.rank; k++)
+        if ((k < e->rank ? e->shape[k] : 1) != (k < shape.rank ? shape.dim[k] : 1))
+            return false;
+    return true;
+}
+
+static bool name_in_case(const case_weights *w, const char *name, int naming, char out[256]) {
+    char other[PARITY_NAME];
+    if (w->names ? !w->names->alias(w->names->user, name, naming, other) : naming > 0)
+        return false;
+    snprintf(out, 256, "%s%s", w->prefix, w->names ? other : name);
+    return true;
 }
 
 // A parameter_source's `read`; the user is a case_weights.
-static igvk_status read_parameter(void *user, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out) {
+static igvk_status read_parameter(void *user, const parameter_layout *l, size_t i, uint64_t first, uint64_t count,
+                                  float *out) {
     const case_weights *w = user;
     const parameter *p = parameter_at(l, i);
     char name[256];
-    snprintf(name, sizeof name, "%s%s", w->prefix, p->name);
-    const safetensors_entry *e = w->file ? safetensors_find(w->file, name) : NULL;
-    const json_t *synthetic = json_object_get(json_object_get(w->c->root, "synthetic"), name);
-    if (e) {
-        if (!same_shape(e, p->shape))
-            return fail(IGVK_ERROR_INVALID, "%s: weight '%s' has not the shape that the model's has", w->c->folder, name);
-        return safetensors_read_f32(w->file, e, first, count, out);
-    }
-    if (synthetic) {
-        fill_synthetic(name, parity_number_or(synthetic, "scale", 1), parity_number_or(synthetic, "offset", 0), first, count, out);
-        return IGVK_OK;
+    for (int naming = 0; name_in_case(w, p->name, naming, name); naming++) {
+        const safetensors_entry *e = w->file ? safetensors_find(w->file, name) : NULL;
+        const json_t *synthetic = json_object_get(json_object_get(w->c->root, "synthetic"), name);
+        if (e && !same_shape(e, p->shape))
+            return fail(IGVK_ERROR_INVALID, "%s: weight '%s' has not the shape that the model's has", w->c->folder,
+                        name);
+        if (e)
+            return safetensors_read_f32(w->file, e, first, count, out);
+        if (synthetic) {
+            fill_synthetic(name, parity_number_or(synthetic, "scale", 1), parity_number_or(synthetic, "offset", 0),
+                           first, count, out);
+            return IGVK_OK;
+        }
     }
     if (p->init != INIT_TABLE)
-        return fail(IGVK_ERROR_INVALID, "%s: weight '%s' is neither stored nor synthetic", w->c->folder, name);
+        return fail(IGVK_ERROR_INVALID, "%s: weight '%s%s' is neither stored nor synthetic", w->c->folder, w->prefix,
+                    p->name);
     p->fill(p->context, first, count, out);
     return IGVK_OK;
 }
 
-igvk_status parity_load_weights(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
-                                safetensors_file *file, const char *prefix) {
+static igvk_status load_weights(store *s, const parameter_layout *l, const char *arena_name, case_weights *weights) {
     igvk_status status = IGVK_OK;
-    case_weights weights = {.c = c, .file = file, .prefix = prefix};
     TRY(parameter_memory_add(s, l, arena_name, STORAGE_F32));
     TRY(parameter_memory_fill(s, &(parameter_set){.layout = l, .arena_name = arena_name},
-                              &(parameter_source){.read = read_parameter, .user = &weights}));
+                              &(parameter_source){.read = read_parameter, .user = weights}));
 done:
     return status;
+}
+
+igvk_status parity_load_weights(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
+                                safetensors_file *file, const char *prefix) {
+    return load_weights(s, l, arena_name, &(case_weights){.c = c, .file = file, .prefix = prefix});
+}
+
+igvk_status parity_load_weights_named(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
+                                      safetensors_file *file, const parity_names *names) {
+    return load_weights(s, l, arena_name, &(case_weights){.c = c, .file = file, .prefix = "", .names = names});
 }

@@ -45,7 +45,10 @@ igvk_status parity_number(const parity_case *c, const json_t *object, const char
 double parity_number_or(const json_t *object, const char *key, double standard);
 const char *parity_text_or(const json_t *object, const char *key, const char *standard);
 
-// A whole number in [low, high], `standard` where the key is missing; anything else is an error by name.
+// A whole number in [low, high]; of parity_count `standard` where the key is missing; anything else is an error by
+// name.
+igvk_status parity_whole(const parity_case *c, const json_t *object, const char *key, uint32_t low, uint32_t high,
+                         uint32_t *out);
 igvk_status parity_count(const parity_case *c, const json_t *object, const char *key, uint32_t low, uint32_t high,
                          uint32_t standard, uint32_t *out);
 // Labels [count] of inputs: classes of the model, or its no-class index.
@@ -62,12 +65,22 @@ igvk_status parity_load_weights(parity_case *c, store *s, const parameter_layout
 // 0 where output i's exact bytes are the reference's, else infinity: such values have no distance.
 igvk_status parity_compare_exact(parity_case *c, size_t i, double *error);
 
+// Likewise, where a case may give parameters other names: `alias` gives name number `naming`, false beyond the last.
+#define PARITY_NAME 160
+typedef struct parity_names {
+    bool (*alias)(const void *user, const char *name, int naming, char out[PARITY_NAME]);
+    const void *user;
+} parity_names;
+igvk_status parity_load_weights_named(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
+                                      safetensors_file *file, const parity_names *names);
+
 typedef igvk_status (*parity_runner)(parity_case *c);
-igvk_status parity_run_forward(parity_case *c); // sit_forward, lightningdit_forward
+igvk_status parity_run_forward(parity_case *c);                      // sit_forward, lightningdit_forward
 igvk_status parity_forward_run(parity_case *c, const json_t *entry); // one of its runs
-igvk_status parity_run_diffusion(parity_case *c); // dit: forward, sampling and training in one folder
-igvk_status parity_run_sampler(parity_case *c); // sit_sampler, lightningdit_sampler
-igvk_status parity_run_train(parity_case *c);   // sit_train
+igvk_status parity_run_diffusion(parity_case *c);   // dit: forward, sampling and training in one folder
+igvk_status parity_run_sampler(parity_case *c);     // sit_sampler, lightningdit_sampler
+igvk_status parity_run_train(parity_case *c);       // sit_train
+igvk_status parity_run_autoencoder(parity_case *c); // autoencoder_kl
 igvk_status parity_run_guidance(parity_case *c);
 igvk_status parity_run_philox(parity_case *c);
 igvk_status parity_run_checkpoint(parity_case *c); // checkpoint_pt: reads the folder's files of torch.save, no inputs

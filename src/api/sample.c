@@ -159,10 +159,14 @@ static igvk_status lay_out_axes(sampling_job *j) {
         s->models[0].name = "1:";
     }
     TRY(j->o->grid[0] ? sheet_job_grid(s, j->o->grid) : sheet_job_rows(s, j->o->sheet_rows));
-    for (uint32_t k = 0; k < s->model_count; k++)
+    for (uint32_t k = 0; k < s->model_count; k++) {
+        const char *path = k ? j->o->compare : j->model.path;
         if (!s->models[k].config->null_class && sheet_job_uses_cfg(s))
             THROW(IGVK_ERROR_INVALID, "%s: was trained without a no-class label (label dropout 0): leave CFG away",
-                  k ? j->o->compare : j->model.path);
+                  path);
+        if (!s->models[k].config->head_after && sheet_job_uses_ig(s))
+            THROW(IGVK_ERROR_INVALID, "%s: has no auxiliary head: leave IG away", path);
+    }
     TRY(sheet_job_lay_out(s));
 done:
     return status;

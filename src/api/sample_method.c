@@ -76,6 +76,11 @@ igvk_status sample_method_make(const igvk_sample_options *o, const model_config 
         return fail(IGVK_ERROR_INVALID,
                     "--cfg-scale %g: the model was trained without a no-class label (label dropout 0): use IG alone",
                     o->cfg_scale);
+    if (c->head_after == 0 && o->ig_scale != 1)
+        return fail(IGVK_ERROR_INVALID,
+                    "--ig-scale %g: the model has no auxiliary head: use CFG, or `igvk train --train-head-only`, which "
+                    "adds one",
+                    o->ig_scale);
     return IGVK_OK;
 }
 

@@ -87,6 +87,13 @@ bool sheet_job_uses_cfg(const sheet_job *j) {
     return false;
 }
 
+bool sheet_job_uses_ig(const sheet_job *j) {
+    for (uint32_t k = 0; k < j->row_count * j->group_count; k++)
+        if (method_of(j, k / j->group_count, k % j->group_count).ig.scale != 1)
+            return true;
+    return false;
+}
+
 typedef struct cells {
     sheet_job *j;
     float *images; // [request_count] of one cell

@@ -48,6 +48,7 @@ uint32_t sheet_job_cells(const sheet_job *j);
 void sheet_job_cell_label(const sheet_job *j, uint32_t cell, char *out, size_t size);
 // Whether any cell needs the no-class label.
 bool sheet_job_uses_cfg(const sheet_job *j);
+bool sheet_job_uses_ig(const sheet_job *j);
 // Refuses a sheet that is too large or cannot be written, without a device. sheet_job_draw does it where it is not
 // done; sheet_job_close ends a job that is not drawn.
 igvk_status sheet_job_lay_out(sheet_job *j);

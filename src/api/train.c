@@ -4,6 +4,7 @@
 #include "api/options.h"
 #include "api/train_config.h"
 #include "api/train_sheet.h"
+#include "api/train_start.h"
 #include "core/file.h"
 #include "training/loop.h"
 #include "training/run_folder.h"
@@ -23,6 +24,7 @@ typedef struct training_job {
     bool made_run; // the run folder is this job's own
     loop_options loop;
     train_sheet sheet;
+    train_start start; // with --init, on a fresh run
 } training_job;
 
 // ---- resolving -------------------------------------------------------------------------------------
@@ -57,6 +59,7 @@ static igvk_status resolve(training_job *j, const igvk_train_options *o) {
     if (!o->data[0])
         THROW(IGVK_ERROR_INVALID, "--data: name a dataset folder (igvk data makes one)");
     TRY(make_absolute(j->o.data));
+    TRY(make_absolute(j->o.init));
     if (o->resume[0]) {
         TRY(train_check_resumed(o, j->events));
         TRY(run_newest_checkpoint(o->resume, &j->resume_from));
@@ -154,13 +157,35 @@ done:
     return status;
 }
 
+// A resumed run has its model, and the weights it started from may be gone.
+static igvk_status choose_model(training_job *j, const dataset_info *info) {
+    igvk_status status = IGVK_OK;
+    const igvk_train_options *o = &j->o;
+    model_config *model = &j->loop.trainer.model;
+    if (j->resume_from) {
+        TRY(checkpoint_read_model(j->resume_from, model));
+        if (model->channels != info->channels || model->height != info->height || model->width != info->width ||
+            model->classes != info->classes)
+            THROW(IGVK_ERROR_INVALID, "the dataset is not the one that the run was started with: give the same --data");
+    } else if (o->init[0]) {
+        TRY(train_start_open(o, info, j->events, &j->start));
+        *model = j->start.model;
+        j->loop.start = train_start_source;
+        j->loop.start_user = &j->start;
+    } else {
+        TRY(train_model_config(o, info->channels, info->height, info->width, info->classes, model));
+    }
+done:
+    return status;
+}
+
 static igvk_status prepare(training_job *j) {
     igvk_status status = IGVK_OK;
     const igvk_train_options *o = &j->o;
     loop_options *l = &j->loop;
     TRY(dataset_open(o->data, &j->data));
     const dataset_info *info = dataset_describe(j->data);
-    TRY(train_model_config(o, info->channels, info->height, info->width, info->classes, &l->trainer.model));
+    TRY(choose_model(j, info));
     TRY(name_classes(j, info));
     TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &j->device));
     fill_trainer_options(j, &l->trainer);
@@ -218,6 +243,7 @@ igvk_status igvk_train(const igvk_train_options *o, const igvk_events *events) {
 done:
     if (status != IGVK_OK && j->made_run)
         remove_started_run(j);
+    train_start_close(&j->start);
     device_close(&j->device);
     dataset_close(&j->data);
     json_decref(j->class_names);

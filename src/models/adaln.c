@@ -39,8 +39,8 @@ igvk_status adaln_check(const model_config *c) {
         return fail(IGVK_ERROR_INVALID, "head dimension %u is above 128: raise --heads", c->hidden / c->heads);
     if (c->hidden % 4)
         return fail(IGVK_ERROR_INVALID, "width %u is not a multiple of 4, which the position table needs", c->hidden);
-    if (c->depth == 0 || c->head_after == 0 || c->head_after > c->depth)
-        return fail(IGVK_ERROR_INVALID, "--head-after %u: must be between 1 and the depth %u", c->head_after, c->depth);
+    if (c->depth == 0 || c->head_after > c->depth)
+        return fail(IGVK_ERROR_INVALID, "--head-after %u: must be between 1 and the depth %u, or 0 for no head", c->head_after, c->depth);
     if (c->channels == 0 || !(c->mlp_ratio > 0))
         return fail(IGVK_ERROR_INVALID, "a model needs at least one channel and a positive mlp ratio");
     return IGVK_OK;
@@ -59,7 +59,7 @@ const config_field adaln_fields[] = {
     WHOLE_FIELD(hidden, 4, 1 << 16),
     WHOLE_FIELD(depth, 1, 1 << 10),
     WHOLE_FIELD(heads, 1, 1 << 12),
-    WHOLE_FIELD(head_after, 1, 1 << 10),
+    WHOLE_FIELD(head_after, 0, 1 << 10),
     FLAG_FIELD(qk_norm),
     {.key = "mlp_ratio",
      .type = CONFIG_NUMBER,
@@ -192,7 +192,8 @@ void adaln_parameters(const model_config *c, parameter_layout *l) {
         add_block(l, c, i);
     // LightningDiT's official code zeroes the last layer alone.
     const bool keeps = model_kind_find(c->kind)->time == MODEL_DATA_AT_ONE;
-    add_final_layer(l, c, "final_layer_xr", keeps ? INIT_XAVIER_UNIFORM : INIT_ZERO);
+    if (c->head_after)
+        add_final_layer(l, c, "final_layer_xr", keeps ? INIT_XAVIER_UNIFORM : INIT_ZERO);
     add_final_layer(l, c, "final_layer", INIT_ZERO);
 }
 

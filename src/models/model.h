@@ -16,7 +16,7 @@ typedef struct model_config {
     uint32_t hidden;           // D
     uint32_t depth;            // L
     uint32_t heads;
-    uint32_t head_after;       // the auxiliary head reads the output of this many blocks, 1 .. depth
+    uint32_t head_after;       // the auxiliary head reads the output of this many blocks, 1 .. depth; 0: there is no head
     uint32_t classes;          // 0: unconditional
     bool null_class;           // the label table has one row more, the no-class index `classes` (label dropout > 0)
     bool qk_norm;
@@ -34,7 +34,7 @@ typedef struct model_inputs {
 
 typedef struct model_outputs {
     tensor_id final_output; // D_f [N, C, H, W], or [N, 2C, H, W] with learn_sigma: noise, then variance
-    tensor_id intermediate; // D_i, after head_after blocks
+    tensor_id intermediate; // D_i, after head_after blocks; NO_TENSOR without a head
 } model_outputs;
 
 // One key of a configuration's JSON and the member it is kept in. Fields can be added at any time: files without the

@@ -247,7 +247,11 @@ static void find_heads(recognition *r) {
         c->heads = like.heads;
     else
         text_append(&r->missing, ", --heads N (attention heads)");
-    if (r->hints.head_after) {
+    if (!has(r, "final_layer_xr.linear.weight")) {
+        c->head_after = 0;
+        text_append(&r->notes, "it has no auxiliary head, which Internal Guidance needs "
+                               "(igvk train --train-head-only adds one); ");
+    } else if (r->hints.head_after) {
         c->head_after = r->hints.head_after;
     } else if (preset) {
         c->head_after = like.head_after;

@@ -2,11 +2,7 @@
 // Checking and reading an open file of weights.
 #include "models/weights_internal.h"
 
-#include "core/text.h"
-
 #include <string.h>
-
-#define NAMED 3 // tensors that an error names
 
 const model_config *weights_config(const weights_file *w) { return &w->config; }
 const char *weights_notes(const weights_file *w) { return w->notes; }
@@ -25,7 +21,7 @@ const char *weights_metadata(const weights_file *w, const char *key) {
 
 // ---- checking ---------------------------------------------------------------------------------------------
 
-static bool fits(const weight_entry *e, const parameter *p) {
+bool weight_fits(const weight_entry *e, const parameter *p) {
     if (e->rank != p->shape.rank || e->type > ELEMENT_BF16)
         return false;
     for (uint32_t k = 0; k < e->rank; k++)
@@ -41,7 +37,7 @@ static void describe_entry(text_buffer *b, const weight_entry *e) {
     text_append(b, "]");
 }
 
-static void describe(text_buffer *b, const weight_entry *e, const parameter *p) {
+void weight_describe(text_buffer *b, const weight_entry *e, const parameter *p) {
     char want[64];
     shape_text(want, p->shape);
     if (!e) {
@@ -58,14 +54,14 @@ igvk_status weights_check(const weights_file *w, const parameter_layout *l) {
     for (size_t i = 0; i < parameter_count(l); i++) {
         const parameter *p = parameter_at(l, i);
         const weight_entry *e = weight_find(&w->list, p->name);
-        if ((!e || !fits(e, p)) && ++bad <= NAMED)
-            describe(&wrong, e, p);
+        if ((!e || !weight_fits(e, p)) && ++bad <= WEIGHTS_NAMED)
+            weight_describe(&wrong, e, p);
     }
     for (size_t i = 0; i < w->list.count && bad == 0; i++)
-        if (!parameter_find(l, w->list.entries[i].name) && ++many <= NAMED)
+        if (!parameter_find(l, w->list.entries[i].name) && ++many <= WEIGHTS_NAMED)
             describe_entry(&wrong, &w->list.entries[i]);
     igvk_status status = IGVK_OK;
-    const char *more = bad > NAMED || many > NAMED ? "; ..." : "";
+    const char *more = bad > WEIGHTS_NAMED || many > WEIGHTS_NAMED ? "; ..." : "";
     if (bad)
         status = fail(IGVK_ERROR_INVALID, "%s: does not fit its model: %zu of %zu tensors are wrong%s%s", w->path, bad,
                       parameter_count(l), wrong.text ? wrong.text : "", more);
@@ -80,7 +76,7 @@ igvk_status weights_check(const weights_file *w, const parameter_layout *l) {
 
 static igvk_status find_fitting(const weights_file *w, const parameter *p, const weight_entry **out) {
     *out = weight_find(&w->list, p->name);
-    if (!*out || !fits(*out, p))
+    if (!*out || !weight_fits(*out, p))
         return fail(IGVK_ERROR_INVALID, "%s: tensor '%s' is missing or of another shape", w->path, p->name);
     return IGVK_OK;
 }
@@ -91,8 +87,7 @@ igvk_status weights_read(void *weights, const parameter_layout *l, size_t i, uin
     igvk_status status = find_fitting(w, parameter_at(l, i), &e);
     if (status != IGVK_OK)
         return status;
-    return e->stored ? safetensors_read_f32(w->stored, e->stored, first, count, out)
-                     : torch_file_read_f32(w->torch, e->tensor, first, count, out);
+    return weights_read_entry(w, e, first, count, out);
 }
 
 element_type weights_type(const weights_file *w, const parameter_layout *l, size_t i) {

@@ -15,6 +15,12 @@ typedef struct weights_file weights_file;
 igvk_status weights_open(const char *path, const char *set, weights_file **out);
 // With what the user says of a model that carries no configuration.
 igvk_status weights_open_as(const char *path, const char *set, const model_hints *given, weights_file **out);
+// Of no model of ours (an autoencoder, statistics): tensors alone; no function below that speaks of a configuration or
+// a layout is for it.
+igvk_status weights_open_tensors(const char *path, weights_file **out);
+const weight_list *weights_tensors(const weights_file *w);
+// Elements of a tensor of the file as f32, from any floating-point type.
+igvk_status weights_read_entry(weights_file *w, const weight_entry *e, uint64_t first, uint64_t count, float *out);
 void weights_close(weights_file **w); // takes null
 const model_config *weights_config(const weights_file *w);
 const char *weights_metadata(const weights_file *w, const char *key); // key: "igvk.NAME"; null where absent

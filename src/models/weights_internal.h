@@ -3,6 +3,7 @@
 #ifndef IGVK_MODELS_WEIGHTS_INTERNAL_H
 #define IGVK_MODELS_WEIGHTS_INTERNAL_H
 
+#include "core/text.h"
 #include "models/weights.h"
 
 struct weights_file {
@@ -16,5 +17,11 @@ struct weights_file {
     bool one_set;
     char notes[512];
 };
+
+// The entry has the parameter's shape and a float type.
+bool weight_fits(const weight_entry *e, const parameter *p);
+// "; 'NAME' is f32 [3x4], needed float [3x5]", or that it is missing (e null).
+void weight_describe(text_buffer *b, const weight_entry *e, const parameter *p);
+#define WEIGHTS_NAMED 3 // tensors that an error names
 
 #endif

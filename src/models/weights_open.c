@@ -70,7 +70,7 @@ static igvk_status choose_prefix(weights_file *w, const char *set, char prefix[3
     return IGVK_OK;
 }
 
-static igvk_status open_stored(weights_file *w, const char *set, const model_hints *given) {
+static igvk_status open_stored(weights_file *w, const char *set) {
     igvk_status status = IGVK_OK;
     char prefix[32];
     TRY(safetensors_open(w->path, &w->stored));
@@ -85,7 +85,6 @@ static igvk_status open_stored(weights_file *w, const char *set, const model_hin
                                              .stored = e}));
     }
     TRY(sort_entries(w));
-    TRY(find_config(w, given));
 done:
     return status;
 }
@@ -114,7 +113,7 @@ static igvk_status choose_dict(weights_file *w, const char *set, const pickle_va
     return fail(IGVK_ERROR_INVALID, "%s: holds no '%s' weights; `igvk inspect` lists what it holds", w->path, set);
 }
 
-static igvk_status open_torch(weights_file *w, const char *set, const model_hints *given) {
+static igvk_status open_torch(weights_file *w, const char *set) {
     igvk_status status = IGVK_OK;
     const pickle_value *dict = NULL;
     TRY(torch_file_open(w->path, &w->torch));
@@ -132,25 +131,47 @@ static igvk_status open_torch(weights_file *w, const char *set, const model_hint
     const pickle_value *steps = pickle_get(torch_file_root(w->torch), "steps");
     if (steps && steps->kind == PICKLE_INTEGER && steps->integer >= 0)
         snprintf(w->step, sizeof w->step, "%lld", (long long)steps->integer);
-    TRY(find_config(w, given));
 done:
     return status;
 }
 
 // ---- the open file ----------------------------------------------------------------------------------------
 
-igvk_status weights_open_as(const char *path, const char *set, const model_hints *given, weights_file **out) {
+static igvk_status open_file(const char *path, const char *set, weights_file **out) {
     igvk_status status = IGVK_OK;
     weights_file *w = calloc(1, sizeof *w);
     *out = NULL;
     if (!w || !(w->path = strdup(path)))
         TRY(fail_memory(path, sizeof *w));
-    TRY(torch_file_recognise(path) ? open_torch(w, set, given) : open_stored(w, set, given));
+    TRY(torch_file_recognise(path) ? open_torch(w, set) : open_stored(w, set));
     *out = w;
     w = NULL;
 done:
     weights_close(&w);
     return status;
+}
+
+igvk_status weights_open_as(const char *path, const char *set, const model_hints *given, weights_file **out) {
+    igvk_status status = IGVK_OK;
+    TRY(open_file(path, set, out));
+    TRY(find_config(*out, given));
+done:
+    if (status != IGVK_OK)
+        weights_close(out);
+    return status;
+}
+
+igvk_status weights_open_tensors(const char *path, weights_file **out) {
+    return open_file(path, "ema", out);
+}
+
+const weight_list *weights_tensors(const weights_file *w) {
+    return &w->list;
+}
+
+igvk_status weights_read_entry(weights_file *w, const weight_entry *e, uint64_t first, uint64_t count, float *out) {
+    return e->stored ? safetensors_read_f32(w->stored, e->stored, first, count, out)
+                     : torch_file_read_f32(w->torch, e->tensor, first, count, out);
 }
 
 igvk_status weights_open(const char *path, const char *set, weights_file **out) {

@@ -57,6 +57,29 @@ tensor_id op_qk_norm(graph *g, tensor_id qkv, const qk_norm_options *o);
 // b cos + a sin. qkv [N, T, 3D], cos and sin [T, D / heads], whose neighbours are equal (chapter 4); v is passed on.
 tensor_id op_rotary(graph *g, tensor_id qkv, tensor_id cosines, tensor_id sines, uint32_t heads);
 
+// ---- convolution.c: y = residual + bias + x * weight, zeros beyond x's edges ------------------------------
+// x [N, C, H, W], weight [O, C, K, K], K at most 3, bias [O], residual y's shape -> [N, O, H', W'], where
+// H' = (H + pad_before + pad_after - K) / stride + 1, with H twice as large where x is upsampled. No gradient.
+typedef struct convolution_options {
+    tensor_id bias, residual; // NO_TENSOR: none
+    uint32_t stride;          // 0 stands for 1
+    uint32_t pad_before;      // rows above and columns to the left
+    uint32_t pad_after;       // rows below and columns to the right
+    bool upsample;            // x is read as if each pixel were two by two (nearest)
+} convolution_options;
+tensor_id op_convolution(graph *g, tensor_id x, tensor_id weight, const convolution_options *o);
+// ---- group_norm.c: over groups of channels and all their pixels; x [N, C, H, W], weight, bias [C]. No gradient.
+typedef struct group_norm_options {
+    tensor_id weight, bias;
+    uint32_t groups;
+    float epsilon;
+    bool silu; // of the result
+} group_norm_options;
+tensor_id op_group_norm(graph *g, tensor_id x, const group_norm_options *o);
+// ---- spatial_attention.c: pixels attend to pixels, one head as wide as the channels. q, k, v [N, C, H, W] -> the
+// same. Scores in chunks of at most 16 MiB (or 64 rows). No gradient.
+tensor_id op_spatial_attention(graph *g, tensor_id q, tensor_id k, tensor_id v);
+
 // ---- patch.c: [N, C, H, W] <-> [N, (H/p)(W/p), C p p], patches row by row ------------------------------
 typedef enum patch_order { PATCH_CHANNEL_FIRST /* C,row,column: the embedding's weights */,
                            PATCH_CHANNEL_LAST /* row,column,C: the final layer's output */ } patch_order;

@@ -16,6 +16,9 @@
     X(rotary)                                                                                                          \
     X(norm_modulate)                                                                                                   \
     X(norm_modulate_gradient)                                                                                          \
+    X(convolution)                                                                                                     \
+    X(group_norm)                                                                                                      \
+    X(spatial_attention)                                                                                               \
     X(patchify)                                                                                                        \
     X(unpatchify)                                                                                                      \
     X(timestep_features)                                                                                               \

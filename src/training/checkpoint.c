@@ -103,6 +103,15 @@ static igvk_status copy_metadata(const weights_file *w, const char *path, const 
     return IGVK_OK;
 }
 
+igvk_status checkpoint_read_model(const char *path, model_config *model) {
+    weights_file *w = NULL;
+    igvk_status status = weights_open(path, SET_MODEL, &w);
+    if (status == IGVK_OK)
+        *model = *weights_config(w);
+    weights_close(&w);
+    return status;
+}
+
 igvk_status checkpoint_read_counters(const char *path, checkpoint_counters *c) {
     igvk_status status = IGVK_OK;
     weights_file *w = NULL;

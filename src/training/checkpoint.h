@@ -26,7 +26,8 @@ uint64_t checkpoint_bytes(const parameter_layout *l);
 // Whole or not at all. The trainer must be finished (trainer_finish).
 igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpoint_counters *c,
                             const checkpoint_texts *texts, const char *path);
-// The counters alone; then the tensors into a trainer of the same model.
+// The model's configuration; the counters; then the tensors into a trainer of the same model.
+igvk_status checkpoint_read_model(const char *path, model_config *model);
 igvk_status checkpoint_read_counters(const char *path, checkpoint_counters *c);
 igvk_status checkpoint_load(trainer *t, const char *path);
 

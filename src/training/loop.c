@@ -381,6 +381,17 @@ done:
     return status;
 }
 
+static igvk_status start_weights(loop *l) {
+    igvk_status status = IGVK_OK;
+    const loop_options *o = l->o;
+    parameter_source source = {0};
+    if (o->start)
+        TRY(o->start(o->start_user, trainer_layout(l->trainer), &source));
+    TRY(trainer_initialise(l->trainer, o->start ? &source : NULL));
+done:
+    return status;
+}
+
 static igvk_status begin(loop *l) {
     igvk_status status = IGVK_OK;
     const loop_options *o = l->o;
@@ -392,7 +403,7 @@ static igvk_status begin(loop *l) {
     if (o->resume_from) {
         TRY(resume(l));
     } else {
-        TRY(trainer_initialise(l->trainer));
+        TRY(start_weights(l));
         describe_kernels(o->trainer.device, l->counters.kernels, sizeof l->counters.kernels);
         strcpy(l->counters.dataset, dataset_describe(o->data)->digest);
     }

@@ -12,6 +12,9 @@ typedef struct loop_options {
     dataset *data;                                                     // not owned
     const char *run;                                                   // folder, exists
     const char *resume_from;                                           // checkpoint file; null: a fresh start
+    // Where a fresh run's weights come from, for the trainer's layout; null: the official initial values.
+    igvk_status (*start)(void *user, const parameter_layout *l, parameter_source *source);
+    void *start_user;
     checkpoint_texts texts;                                            // kept in checkpoints
     uint64_t steps;                                                    // in all; 0: no limit
     double time;                                                       // seconds of this session; 0: no limit

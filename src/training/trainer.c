@@ -159,6 +159,9 @@ static igvk_status check(const trainer_options *o) {
         return fail(IGVK_ERROR_INVALID, "--micro-batch %u does not divide --batch %u", o->micro_batch, o->batch);
     if (o->label_dropout > 0 && o->model.classes && !o->model.null_class)
         return fail(IGVK_ERROR_INVALID, "--label-dropout %g needs a model with a no-class row", o->label_dropout);
+    if (o->model.head_after == 0)
+        return fail(IGVK_ERROR_INVALID, "a model without an auxiliary head cannot be trained: name its block by "
+                                        "--head-after");
     return model_config_check(&o->model);
 }
 
@@ -217,10 +220,11 @@ uint32_t trainer_micro_batch(const trainer *t) {
     return t->micro;
 }
 
-igvk_status trainer_initialise(trainer *t) {
+igvk_status trainer_initialise(trainer *t, const parameter_source *source) {
     igvk_status status = IGVK_OK;
+    const parameter_source official = {.read = parameter_initialise, .user = &t->o.seed};
     TRY(parameter_memory_fill(t->store, &(parameter_set){.layout = t->layout, .arena_name = SET_MODEL},
-                              &(parameter_source){.read = parameter_initialise, .user = &t->o.seed}));
+                              source ? source : &official));
     TRY(parameter_memory_copy(t->store, t->layout, SET_MODEL, SET_EMA));
 done:
     return status;

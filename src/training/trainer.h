@@ -36,8 +36,9 @@ void trainer_destroy(trainer **t);
 const parameter_layout *trainer_layout(const trainer *t);
 store *trainer_store(trainer *t);
 uint32_t trainer_micro_batch(const trainer *t);
-// Official initial values from the seed; the EMA starts equal to the model, moments at zero.
-igvk_status trainer_initialise(trainer *t);
+// Values from `source`, or, where null, the official initial ones from the seed; the EMA starts equal to the model,
+// moments at zero.
+igvk_status trainer_initialise(trainer *t, const parameter_source *source);
 
 // Images and labels of one micro-batch: `first` is its first sample's place in the effective batch of `step`.
 typedef igvk_status (*batch_reader)(void *user, uint64_t step, uint32_t first, uint32_t count, float *images,

@@ -8,6 +8,7 @@
 // cmocka's setup and teardown: an empty folder, removed with all in it.
 int scratch_create(void **state);
 int scratch_remove(void **state);
+#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_create, scratch_remove)
 // "SCRATCH/name"; valid until eight more are asked for.
 const char *scratch(const char *name);
 size_t scratch_count(void); // files in it

@@ -360,8 +360,6 @@ static void test_endless_text(void **state) {
     image_free(&im);
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_create, scratch_remove)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_png_kinds),   SCRATCH_TEST(test_jpeg_kinds),   SCRATCH_TEST(test_mutations),

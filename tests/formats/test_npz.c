@@ -127,8 +127,6 @@ static void test_wrong_order(void **state) {
     assert_fails(npz_create(scratch("no/folder.npz"), &w), IGVK_ERROR_IO, "No such file");
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_create, scratch_remove)
-
 int main(void) {
     const struct CMUnitTest tests[] = {SCRATCH_TEST(test_arrays), SCRATCH_TEST(test_wrong_order)};
     return cmocka_run_group_tests(tests, NULL, NULL);

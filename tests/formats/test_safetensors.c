@@ -359,8 +359,6 @@ static void test_full_disk(void **state) {
     free(bytes);
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_create, scratch_remove)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_round_trip),    SCRATCH_TEST(test_conversions),    SCRATCH_TEST(test_wide_conversions),

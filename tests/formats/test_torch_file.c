@@ -356,8 +356,6 @@ static void test_mutations(void **state) {
     }
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_create, scratch_remove)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_views),        SCRATCH_TEST(test_types),          SCRATCH_TEST(test_widened),

@@ -179,8 +179,6 @@ static void test_mutations(void **state) {
     free(a.bytes);
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_create, scratch_remove)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_read_back),

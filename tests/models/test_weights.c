@@ -238,6 +238,15 @@ static void test_recognised(void **state) {
     assert_fails(recognise(&small, NULL, NULL, &out, notes), IGVK_ERROR_INVALID, "--path-type linear|cosine");
 }
 
+// A public model without the head.
+static void test_no_head(void **state) {
+    (void)state;
+    model_config c = small;
+    c.head_after = 0;
+    assert_recognised(&c, &small_hints, NULL);
+    assert_recognised(&c, &(model_hints){.heads = 2, .classes = 3, .knows_classes = true, .knows_path = true}, NULL);
+}
+
 // A LightningDiT by its marks; without them, only by what is said.
 static void test_lightningdit(void **state) {
     (void)state;
@@ -501,12 +510,10 @@ static void test_published_size(void **state) {
     assert_true(used.ru_maxrss < 256 * 1024); // KiB
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_create, scratch_remove)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_sets),       SCRATCH_TEST(test_one_set),      SCRATCH_TEST(test_wrong_tensors),
-        SCRATCH_TEST(test_recognised), SCRATCH_TEST(test_lightningdit), SCRATCH_TEST(test_dit),
+        SCRATCH_TEST(test_recognised), SCRATCH_TEST(test_no_head), SCRATCH_TEST(test_lightningdit), SCRATCH_TEST(test_dit),
         SCRATCH_TEST(test_published),  SCRATCH_TEST(test_hints),        SCRATCH_TEST(test_published_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

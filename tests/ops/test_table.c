@@ -4,6 +4,7 @@
 
 #include "ops/rows_attention.c"
 #include "ops/rows_convert.c"
+#include "ops/rows_convolution.c"
 #include "ops/rows_denoise.c"
 #include "ops/rows_elementwise.c"
 #include "ops/rows_noising.c"
@@ -25,9 +26,9 @@ static const struct {
     const op_row *rows;
     size_t count;
 } all_rows[] = {
-    ROWS(elementwise_rows), ROWS(random_rows),    ROWS(training_rows), ROWS(optimizer_rows),
-    ROWS(sampling_rows),    ROWS(attention_rows), ROWS(norm_rows),     ROWS(linear_rows),
-    ROWS(convert_rows),     ROWS(denoise_rows),   ROWS(noising_rows),
+    ROWS(elementwise_rows), ROWS(random_rows), ROWS(training_rows), ROWS(optimizer_rows), ROWS(sampling_rows),
+    ROWS(attention_rows), ROWS(norm_rows), ROWS(linear_rows), ROWS(convert_rows), ROWS(convolution_rows),
+    ROWS(denoise_rows), ROWS(noising_rows),
 };
 
 static void operators_are_whole(void **state) {
