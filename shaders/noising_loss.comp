@@ -1,7 +1,7 @@
 #version 450
 // SPDX-License-Identifier: MIT
 // Sums over a sample's elements of (e - n)^2 and of the variational term, as pairs (high, low), cut as in
-// square_sums.comp: of sample r, rows 2 r and 2 r + 1 of `sums`.
+// square_sums.comp.
 // scalars: blocks in all, blocks of a row, E, turns (a multiple of four)
 #include "tensor.glsl"
 #include "math.glsl"
@@ -11,7 +11,8 @@ TENSOR_READ(0, f32, prediction) // [N, 2 C, ...]: e, then v
 TENSOR_READ(1, f32, x)
 TENSOR_READ(2, f32, noise)
 TENSOR_READ(3, f32, terms)
-TENSOR_WRITE(4, f32, sums)
+TENSOR_WRITE(4, f32, square_sums)
+TENSOR_WRITE(5, f32, bit_sums)
 
 vec2 add_to(vec2 sum, float value) {
     const vec2 s = two_sum(sum.x, value);
@@ -42,10 +43,9 @@ void main() {
         j += gl_WorkGroupSize.x;
         turns--;
     } while (turns > 0);
-    const uint lane = block * gl_WorkGroupSize.x + gl_LocalInvocationIndex, lanes = blocks * gl_WorkGroupSize.x;
-    const uint first = 2 * (2 * row * lanes + lane), second = first + 2 * lanes;
-    STORE(f32, sums, first, squares.x);
-    STORE(f32, sums, first + 1, squares.y);
-    STORE(f32, sums, second, bits.x);
-    STORE(f32, sums, second + 1, bits.y);
+    const uint at = 2 * linear_invocation();
+    STORE(f32, square_sums, at, squares.x);
+    STORE(f32, square_sums, at + 1, squares.y);
+    STORE(f32, bit_sums, at, bits.x);
+    STORE(f32, bit_sums, at + 1, bits.y);
 }

@@ -82,7 +82,7 @@ tensor_id op_noising(graph *g, tensor_id x, tensor_id noise, tensor_id terms) {
     return graph_node(g, &noising_operator, NULL, inputs, 3);
 }
 
-// ---- noising_loss: prediction [N, 2 C, ...], x, noise [N, C, ...], terms -> [N]; its two parts [N, 2] ---------
+// ---- noising_loss: prediction [N, 2 C, ...], x, noise [N, C, ...], terms -> squares [N], bits [N] -----------
 
 static igvk_status check_loss_inputs(const graph *g, const node *n) {
     igvk_status status = IGVK_OK;
@@ -105,11 +105,11 @@ static igvk_status noising_loss_shapes(const graph *g, const node *n, output_sha
     if (status != IGVK_OK)
         return status;
     add_output(out, STORAGE_F32, SHAPE(count));
-    add_output(out, STORAGE_F32, SHAPE(count, 2));
+    add_output(out, STORAGE_F32, SHAPE(count));
     return IGVK_OK;
 }
 
-// Partial sums, their means, both together.
+// Partial sums of both, then their means.
 static igvk_status noising_loss_lower(lowering *l, const node *n) {
     const tensor_shape x = input_shape(l->graph, n, 1);
     const uint64_t rows = x.dim[0], elements = sample_elements(x);
@@ -117,36 +117,30 @@ static igvk_status noising_loss_lower(lowering *l, const node *n) {
     while (parts * parts < elements)
         parts *= 2;
     igvk_status status = IGVK_OK;
-    const tensor_id sums = graph_scratch(l->graph, STORAGE_F32, SHAPE(2 * rows, parts, 2));
-
+    const tensor_id sums[] = {graph_scratch(l->graph, STORAGE_F32, SHAPE(rows, parts, 2)),
+                              graph_scratch(l->graph, STORAGE_F32, SHAPE(rows, parts, 2))};
     dispatch d = dispatch_square_sums(l, "noising_loss", rows, parts, elements);
     for (uint32_t i = 0; i < 4; i++)
         dispatch_bind(&d, n->inputs[i], ACCESS_READ);
-    dispatch_bind(&d, sums, ACCESS_WRITE);
+    for (uint32_t k = 0; k < 2; k++)
+        dispatch_bind(&d, sums[k], ACCESS_WRITE);
     TRY(lowering_emit(l, &d));
-
-    d = dispatch_means_of_pairs(l, 2 * rows, parts, elements);
-    dispatch_bind(&d, sums, ACCESS_READ);
-    dispatch_bind(&d, sums, ACCESS_READ);
-    dispatch_bind(&d, n->outputs[1], ACCESS_WRITE);
-    TRY(lowering_emit(l, &d));
-
-    d = dispatch_invocations(l, "noising_loss_sum", rows);
-    dispatch_scalar(&d, (uint32_t)rows);
-    dispatch_bind(&d, n->outputs[1], ACCESS_READ);
-    dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
-    TRY(lowering_emit(l, &d));
+    for (uint32_t k = 0; k < 2; k++) {
+        d = dispatch_means_of_pairs(l, rows, parts, elements);
+        dispatch_bind(&d, sums[k], ACCESS_READ);
+        dispatch_bind(&d, sums[k], ACCESS_READ);
+        dispatch_bind(&d, n->outputs[k], ACCESS_WRITE);
+        TRY(lowering_emit(l, &d));
+    }
 done:
     return status;
 }
 
 static void noising_loss_gradient(graph *g, uint32_t node_index, const tensor_id *dy, const bool *want, tensor_id *dx) {
     const node *n = node_of(g, node_index);
-    const tensor_id inputs[] = {n->inputs[0], n->inputs[1], n->inputs[2], n->inputs[3], dy[0]};
-    if (tensor_is(dy[1]))
-        graph_fail(g, "noising_loss: its parts have no gradient, their sum has");
-    else if (want[0])
-        dx[0] = graph_node(g, &noising_loss_gradient_operator, NULL, inputs, 5);
+    const tensor_id inputs[] = {n->inputs[0], n->inputs[1], n->inputs[2], n->inputs[3], dy[0], dy[1]};
+    if (want[0])
+        dx[0] = graph_node(g, &noising_loss_gradient_operator, NULL, inputs, 6);
 }
 
 static node_cost noising_loss_cost(const graph *g, const node *n) {
@@ -168,12 +162,17 @@ tensor_id op_noising_loss(graph *g, tensor_id prediction, tensor_id x, tensor_id
     return graph_node(g, &noising_loss_operator, NULL, inputs, 4);
 }
 
-// ---- its gradient: prediction, x, noise, terms, dy [N] -> dprediction -------------------------------------------
+// ---- its gradient: prediction, x, noise, terms, dsquares, dbits [N] (either may be absent) -> dprediction ---------
+
+enum { GRADIENT_TERMS = 3, GRADIENT_SQUARES, GRADIENT_BITS };
 
 static igvk_status noising_loss_gradient_shapes(const graph *g, const node *n, output_shapes *out) {
     igvk_status status = IGVK_OK;
     TRY(check_loss_inputs(g, n));
-    TRY(check_shape(g, n, 4, "dy", STORAGE_F32, SHAPE(input_shape(g, n, 1).dim[0])));
+    const tensor_shape count = SHAPE(input_shape(g, n, 1).dim[0]);
+    for (uint32_t i = GRADIENT_SQUARES; i <= GRADIENT_BITS; i++)
+        if (tensor_is(n->inputs[i]))
+            TRY(check_shape(g, n, i, i == GRADIENT_BITS ? "dbits" : "dsquares", STORAGE_F32, count));
     add_output(out, STORAGE_F32, input_shape(g, n, 0));
 done:
     return status;
@@ -184,8 +183,10 @@ static igvk_status noising_loss_gradient_lower(lowering *l, const node *n) {
     dispatch d = dispatch_elements(l, "noising_loss_gradient", shape_elements(x));
     dispatch_scalar(&d, (uint32_t)sample_elements(x));
     dispatch_scalar_f32(&d, (float)(1.0 / (double)sample_elements(x)));
-    for (uint32_t i = 0; i < 5; i++)
-        dispatch_bind(&d, n->inputs[i], ACCESS_READ);
+    dispatch_constant(&d, tensor_is(n->inputs[GRADIENT_SQUARES]));
+    dispatch_constant(&d, tensor_is(n->inputs[GRADIENT_BITS]));
+    for (uint32_t i = 0; i <= GRADIENT_BITS; i++)
+        dispatch_bind(&d, n->inputs[tensor_is(n->inputs[i]) ? i : GRADIENT_TERMS], ACCESS_READ);
     dispatch_bind_in_place(&d, n->outputs[0], 0);
     return lowering_emit(l, &d);
 }

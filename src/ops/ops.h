@@ -146,8 +146,8 @@ tensor_id op_write_losses(graph *g, tensor_id steps, tensor_id final_loss, tenso
 // Times 0 .. 999 [N] -> what the process is at them, [N, 6] (shaders/include/noising.glsl).
 tensor_id op_noising_terms(graph *g, tensor_id t);
 tensor_id op_noising(graph *g, tensor_id x, tensor_id noise, tensor_id terms); // x_t of x, noise [N, ...]
-// prediction [N, 2 C, ...] (noise e, variance v), x, noise [N, C, ...] -> [N]: mean (e - noise)^2 + the mean
-// variational term in bits, in which e counts as given; output 1: the two [N, 2]. Gradient for prediction only.
+// prediction [N, 2 C, ...] (noise e, variance v), x, noise [N, C, ...] -> mean (e - noise)^2 [N]; output 1: the mean
+// variational term in bits [N], in which e counts as given. Gradient for prediction only.
 tensor_id op_noising_loss(graph *g, tensor_id prediction, tensor_id x, tensor_id noise, tensor_id terms);
 
 // ---- optimizer.c: over arena chunks ------------------------------------------------------------------
