@@ -1,13 +1,12 @@
 #version 450
 // SPDX-License-Identifier: MIT
-// dy [1] -> dfinal [N] = STEP_LOSS_SCALE dy / N, dauxiliary [N] = weight times that.
+// dy [1] -> dterm [N] = weight STEP_LOSS_SCALE dy / N.
 // scalars: N, weight, 1 / N
 #include "tensor.glsl"
 
 TENSOR_READ(0, u32, steps)
 TENSOR_READ(1, f32, dy)
-TENSOR_WRITE(2, f32, dfinal)
-TENSOR_WRITE(3, f32, dauxiliary)
+TENSOR_WRITE(2, f32, dterm)
 
 #include "steps.glsl"
 
@@ -18,8 +17,7 @@ void prepare() {
 }
 
 void element(uint i) {
-    STORE(f32, dfinal, i, each);
-    STORE(f32, dauxiliary, i, SCALAR_F32(1) * each);
+    STORE(f32, dterm, i, SCALAR_F32(1) * each);
 }
 #define ELEMENTS_PREPARE
 #include "elements.glsl"

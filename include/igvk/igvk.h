@@ -45,6 +45,14 @@ const char *igvk_version(void);
 
 // ---- events ----------------------------------------------------------------------------------------
 
+#define IGVK_LOSS_TERMS 8
+
+// A part of a training loss, its mean before weighting.
+typedef struct igvk_loss_term {
+    const char *name; // "final", "auxiliary", ...: what the kind of model learns; lives as long as the program
+    double value;
+} igvk_loss_term;
+
 typedef struct igvk_progress {
     const char *what;      // "train", "sample", ...
     uint64_t done, total;  // steps, images, ...; total 0: unknown
@@ -53,7 +61,9 @@ typedef struct igvk_progress {
     double seconds_left;   // negative: unknown
     double rate;           // images a second; 0: unknown
     // training, else 0:
-    double loss, loss_final, loss_auxiliary, gradient_norm, learning_rate;
+    double loss, gradient_norm, learning_rate;
+    uint32_t term_count;
+    igvk_loss_term terms[IGVK_LOSS_TERMS]; // of the loss; the first is the final output's own
     uint64_t device_bytes; // device memory in use
 } igvk_progress;
 

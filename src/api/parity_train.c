@@ -26,7 +26,7 @@ typedef struct training_case {
     parameter_layout *layout;
     store *store;
     optimizer_settings optimizer;
-    training_objective objective;
+    objective_options objective;
     const safetensors_entry *images; // [K, N, C, H, W]
     float *image_values, *noise, *times;
     uint32_t *labels;
@@ -135,8 +135,8 @@ done:
 
 // ---- training steps --------------------------------------------------------------------------------
 
-// Forward and backward of batch `row`; its losses go to final[] and auxiliary[].
-static igvk_status micro(training_case *t, uint64_t row, float *final_loss, float *auxiliary_loss) {
+// Forward and backward of batch `row`; sample i's value of term k goes to terms[k * stride + i].
+static igvk_status micro(training_case *t, uint64_t row, float *terms, uint64_t stride) {
     igvk_status status = IGVK_OK;
     const model_config *m = &t->model;
     uint64_t n = t->count, image = n * model_elements(m);
@@ -156,8 +156,10 @@ static igvk_status micro(training_case *t, uint64_t row, float *final_loss, floa
                            {"noise", t->noise + row * image, image * 4},
                            {"times", t->times + row * n, n * 4},
                            {"labels", t->labels + row * n, n * 4}};
-    once_output outputs[] = {{losses.final_loss, final_loss, n * 4}, {losses.auxiliary_loss, auxiliary_loss, n * 4}};
-    TRY(run_once(t->c->device, t->store, &g, inputs, m->classes ? 4 : 3, outputs, 2));
+    once_output outputs[OBJECTIVE_TERMS];
+    for (uint32_t k = 0; k < losses.count; k++)
+        outputs[k] = (once_output){losses.terms[k], terms + k * stride, n * 4};
+    TRY(run_once(t->c->device, t->store, &g, inputs, m->classes ? 4 : 3, outputs, losses.count));
     t->next_run++;
 done:
     graph_destroy(&g);
@@ -169,11 +171,11 @@ static igvk_status step(training_case *t, uint32_t number) {
     uint32_t first_run = t->next_run;
     uint64_t count = (uint64_t)t->micros * t->count;
     double loss = 0;
-    float *losses = calloc(2 * count, sizeof *losses);
+    float *losses = calloc(OBJECTIVE_TERMS * count, sizeof *losses);
     if (!losses)
-        return fail_memory("losses", 2 * count * sizeof *losses);
+        return fail_memory("losses", OBJECTIVE_TERMS * count * sizeof *losses);
     for (uint32_t k = 0; k < t->micros; k++)
-        TRY(micro(t, (uint64_t)(number - 1) * t->micros + k, losses + k * t->count, losses + count + k * t->count));
+        TRY(micro(t, (uint64_t)(number - 1) * t->micros + k, losses + k * t->count, count));
     for (uint32_t k = 0; k < t->micros; k++)
         loss += metrics_of(t, first_run + k)[METRIC_LOSS] / (double)t->micros;
     float total = (float)loss;

@@ -89,10 +89,11 @@ static igvk_status name_classes(training_job *j, const dataset_info *info) {
 static void fill_trainer_options(const training_job *j, trainer_options *t) {
     const igvk_train_options *o = &j->o;
     t->device = j->device;
-    t->objective = (training_objective){.auxiliary_weight = o->auxiliary_weight,
-                                        .guided_target = o->guided_target,
-                                        .guided_low = o->guided_low,
-                                        .guided_high = o->guided_high};
+    t->objective = (objective_options){.auxiliary_weight = o->auxiliary_weight,
+                                       .guided_target = o->guided_target,
+                                       .guided_low = o->guided_low,
+                                       .guided_high = o->guided_high,
+                                       .times = o->times ? TIME_LOGNORMAL : TIME_UNIFORM};
     t->optimizer = (optimizer_settings){.learning_rate = o->learning_rate,
                                         .beta1 = o->beta1,
                                         .beta2 = o->beta2,
@@ -102,7 +103,6 @@ static void fill_trainer_options(const training_job *j, trainer_options *t) {
                                         .warmup = o->warmup,
                                         .ema_decay = o->ema,
                                         .ema_warmup = o->ema_warmup};
-    t->times = o->times ? TIME_LOGNORMAL : TIME_UNIFORM;
     t->label_dropout = t->model.classes ? o->label_dropout : 0;
     t->batch = (uint32_t)o->batch;
     t->micro_batch = (uint32_t)o->micro_batch;

@@ -57,8 +57,8 @@ void progress_line(char *out, size_t size, const igvk_progress *p) {
         append(out, size, &length, ", %s left", seconds_text(text, p->seconds_left));
     else
         append(out, size, &length, ", %s", seconds_text(text, p->seconds));
-    if (p->loss != 0)
-        append(out, size, &length, ", loss %.4f, auxiliary %.4f", p->loss_final, p->loss_auxiliary);
+    for (uint32_t k = 0; k < p->term_count; k++)
+        append(out, size, &length, ", %s %.4f", k ? p->terms[k].name : "loss", p->terms[k].value);
     if (p->rate > 0)
         append(out, size, &length, ", %.*f images/s", p->rate < 9.95 ? 2 : 0, p->rate);
     if (p->gradient_norm != 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The table of models, initial values and the position table.
-#include "models/model.h"
+#include "models/objective.h"
 
 #include "core/philox.h"
 #include "core/text.h"
@@ -15,6 +15,15 @@ const model_kind *model_kind_find(const char *name) {
         if (strcmp(kinds[i]->name, name) == 0)
             return kinds[i];
     return NULL;
+}
+
+const model_objective *model_objective_of(const model_config *c) {
+    const model_kind *kind = model_kind_find(c->kind);
+    return kind ? kind->objective : NULL;
+}
+
+double objective_term_weight(const objective_term *t, const objective_options *o) {
+    return t->auxiliary ? o->auxiliary_weight : 1;
 }
 
 igvk_status model_config_preset(const char *name, model_config *c) {

@@ -58,6 +58,8 @@ typedef enum model_time {
     MODEL_DISCRETE,     // steps 0 (cleanest) .. 999 of a noising process, unscaled: DiT
 } model_time;
 
+struct model_objective; // models/objective.h
+
 typedef struct model_kind {
     const char *name;
     const config_field *fields; // its own, beside those that all kinds have (config.c)
@@ -71,6 +73,7 @@ typedef struct model_kind {
     // Appends the model; intermediate tensors are labelled (tokens, c, block.K) for parity and traces.
     model_outputs (*build)(graph *g, const model_config *c, const parameter_set *p, const model_inputs *in);
     const char *const *preset_names; // null-terminated
+    const struct model_objective *objective; // null: not trained
 } model_kind;
 
 extern const model_kind sit_kind, dit_kind, lightningdit_kind;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SiT with the auxiliary head (method, chapters 1 and 2; official code: SiT/models/sit.py, class SiT).
 #include "models/adaln.h"
+#include "models/objective.h"
 
 static const adaln_size sizes[] = {{"S", 12, 384, 6}, {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}};
 static const uint32_t patches[] = {2, 4, 8, 0};
@@ -18,4 +19,5 @@ const model_kind sit_kind = {.name = "sit",
                              .preset = sit_preset,
                              .parameters = adaln_parameters,
                              .build = adaln_build,
-                             .preset_names = preset_names};
+                             .preset_names = preset_names,
+                             .objective = &flow_objective};

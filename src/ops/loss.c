@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Squared errors per sample, and the loss over a batch. Sums are pairs of floats (shaders/square_sums.comp), so
 // that a loss is off by its last place alone, whatever the size of the images.
+#include "step_block.h"
 #include "ops/common.h"
 #include "ops/ops.h"
 
@@ -101,62 +102,80 @@ const operator squared_error_gradient_operator = {
     .cost = squared_error_cost,
 };
 
-// ---- loss: steps, final, auxiliary [N] -> [1]; write_losses: into the run's metrics ------------------------------
+// ---- loss: steps, terms [N] each -> [1]; write_losses: steps, metrics, terms, into the run's metrics ---------------
 
-static igvk_status check_losses(const graph *g, const node *n) {
+typedef struct loss_attributes {
+    uint32_t count;
+    float weights[LOSS_TERMS];
+} loss_attributes;
+
+static igvk_status check_terms(const graph *g, const node *n, uint32_t first) {
+    const loss_attributes *a = n->attributes;
     igvk_status status = IGVK_OK;
     TRY(check_steps(g, n, 0));
-    TRY(check_input(g, n, 1, "final_loss", STORAGE_F32));
-    uint64_t count = shape_elements(input_shape(g, n, 1));
-    TRY(check_shape(g, n, 1, "final_loss", STORAGE_F32, SHAPE(count)));
-    TRY(check_shape(g, n, 2, "auxiliary_loss", STORAGE_F32, SHAPE(count)));
+    if (a->count == 0 || a->count > LOSS_TERMS)
+        THROW(IGVK_ERROR_INVALID, "%s: %u terms, must be from 1 to %d", n->op->name, a->count, LOSS_TERMS);
+    TRY(check_input(g, n, first, "term", STORAGE_F32));
+    const uint64_t samples = shape_elements(input_shape(g, n, first));
+    for (uint32_t k = 0; k < a->count; k++)
+        TRY(check_shape(g, n, first + k, "term", STORAGE_F32, SHAPE(samples)));
 done:
     return status;
 }
 
 static igvk_status loss_shapes(const graph *g, const node *n, output_shapes *out) {
     add_output(out, STORAGE_F32, SHAPE(1));
-    return check_losses(g, n);
+    return check_terms(g, n, 1);
 }
 
 static igvk_status write_losses_shapes(const graph *g, const node *n, output_shapes *out) {
     igvk_status status = IGVK_OK;
-    TRY(check_losses(g, n));
-    TRY(check_metrics(g, n, 3));
-    add_output(out, STORAGE_F32, input_shape(g, n, 3));
+    TRY(check_terms(g, n, 2));
+    TRY(check_metrics(g, n, 1));
+    add_output(out, STORAGE_F32, input_shape(g, n, 1));
 done:
     return status;
 }
 
-static igvk_status loss_lower(lowering *l, const node *n) {
-    const float *weight = n->attributes;
-    const uint64_t count = shape_elements(input_shape(l->graph, n, 1));
+static igvk_status lower_terms(lowering *l, const node *n, const tensor_id *terms, tensor_access access) {
+    const loss_attributes *a = n->attributes;
+    const uint64_t samples = shape_elements(shape_of(l->graph, terms[0]));
     dispatch d = dispatch_invocations(l, n->op->name, 1);
-    dispatch_scalar(&d, (uint32_t)count);
-    dispatch_scalar_f32(&d, *weight);
-    dispatch_scalar_reciprocal(&d, count);
-    for (uint32_t i = 0; i < 3; i++)
-        dispatch_bind(&d, n->inputs[i], ACCESS_READ);
-    // Of the metrics only the run's block is written: the rest must stay.
-    dispatch_bind(&d, n->outputs[0], n->input_count > 3 ? ACCESS_UPDATE : ACCESS_WRITE);
+    dispatch_scalar(&d, (uint32_t)samples);
+    dispatch_scalar_reciprocal(&d, samples);
+    for (uint32_t k = 0; k < LOSS_TERMS; k++)
+        dispatch_scalar_f32(&d, k < a->count ? a->weights[k] : 0);
+    dispatch_constant(&d, a->count);
+    dispatch_bind(&d, n->inputs[0], ACCESS_READ);
+    for (uint32_t k = 0; k < LOSS_TERMS; k++)
+        dispatch_bind(&d, terms[k < a->count ? k : 0], ACCESS_READ);
+    dispatch_bind(&d, n->outputs[0], access);
     return lowering_emit(l, &d);
 }
 
+static igvk_status loss_lower(lowering *l, const node *n) {
+    return lower_terms(l, n, n->inputs + 1, ACCESS_WRITE);
+}
+
+// Of the metrics only the run's block is written: the rest must stay.
+static igvk_status write_losses_lower(lowering *l, const node *n) {
+    return lower_terms(l, n, n->inputs + 2, ACCESS_UPDATE);
+}
+
 static void loss_gradient(graph *g, uint32_t node_index, const tensor_id *dy, const bool *want, tensor_id *dx) {
-    const node *n = node_of(g, node_index);
-    const tensor_id inputs[] = {n->inputs[0], n->inputs[1], dy[0]};
-    if (!want[1] && !want[2])
-        return;
-    const tensor_id first = graph_node(g, &loss_gradient_operator, n->attributes, inputs, 3);
-    if (want[1])
-        dx[1] = first;
-    if (want[2])
-        dx[2] = graph_output(g, first, 1);
+    const loss_attributes *a = node_of(g, node_index)->attributes;
+    for (uint32_t k = 0; k < a->count; k++) {
+        const node *n = node_of(g, node_index); // which the append below may move
+        const float weight = a->weights[k];
+        const tensor_id inputs[] = {n->inputs[0], n->inputs[1 + k], dy[0]};
+        if (want[1 + k])
+            dx[1 + k] = graph_node(g, &loss_gradient_operator, &weight, inputs, 3);
+    }
 }
 
 const operator loss_operator = {
     .name = "loss",
-    .attributes_size = sizeof(float), // the auxiliary loss's weight
+    .attributes_size = sizeof(loss_attributes),
     .shapes = loss_shapes,
     .gradient = loss_gradient,
     .lower = loss_lower,
@@ -165,37 +184,51 @@ const operator loss_operator = {
 
 const operator write_losses_operator = {
     .name = "write_losses",
-    .attributes_size = sizeof(float),
+    .attributes_size = sizeof(loss_attributes),
     .shapes = write_losses_shapes,
-    .lower = loss_lower,
+    .lower = write_losses_lower,
     .cost = copy_cost,
 };
 
-tensor_id op_loss(graph *g, tensor_id steps, tensor_id final_loss, tensor_id auxiliary_loss, float weight) {
-    const tensor_id inputs[] = {steps, final_loss, auxiliary_loss};
-    return graph_node(g, &loss_operator, &weight, inputs, 3);
+static loss_attributes attributes_of(const loss_terms *terms) {
+    loss_attributes a = {.count = terms->count};
+    for (uint32_t k = 0; k < terms->count && k < LOSS_TERMS; k++)
+        a.weights[k] = terms->weights[k];
+    return a;
 }
 
-tensor_id op_write_losses(graph *g, tensor_id steps, tensor_id final_loss, tensor_id auxiliary_loss, float weight,
-                          tensor_id metrics) {
-    const tensor_id inputs[] = {steps, final_loss, auxiliary_loss, metrics};
-    return graph_node_assign(g, &write_losses_operator, &weight, inputs, 4, &metrics, 1);
+static uint32_t append_terms(const loss_terms *terms, tensor_id *inputs) {
+    const uint32_t count = terms->count < LOSS_TERMS ? terms->count : LOSS_TERMS;
+    for (uint32_t k = 0; k < count; k++)
+        inputs[k] = terms->values[k];
+    return count;
 }
 
-// ---- the loss's gradient: steps, final [N], dy [1] -> dfinal, dauxiliary [N] -------------------------------------
+tensor_id op_loss(graph *g, tensor_id steps, const loss_terms *terms) {
+    const loss_attributes a = attributes_of(terms);
+    tensor_id inputs[1 + LOSS_TERMS] = {steps};
+    return graph_node(g, &loss_operator, &a, inputs, 1 + append_terms(terms, inputs + 1));
+}
+
+tensor_id op_write_losses(graph *g, tensor_id steps, const loss_terms *terms, tensor_id metrics) {
+    const loss_attributes a = attributes_of(terms);
+    tensor_id inputs[2 + LOSS_TERMS] = {steps, metrics};
+    return graph_node_assign(g, &write_losses_operator, &a, inputs, 2 + append_terms(terms, inputs + 2), &metrics, 1);
+}
+
+// ---- a term's gradient: steps, term [N], dy [1] -> dterm [N] -----------------------------------------------------
 
 static igvk_status loss_gradient_shapes(const graph *g, const node *n, output_shapes *out) {
     igvk_status status = IGVK_OK;
     TRY(check_steps(g, n, 0));
-    TRY(check_input(g, n, 1, "final_loss", STORAGE_F32));
+    TRY(check_input(g, n, 1, "term", STORAGE_F32));
     TRY(check_shape(g, n, 2, "dy", STORAGE_F32, SHAPE(1)));
-    add_output(out, STORAGE_F32, input_shape(g, n, 1));
     add_output(out, STORAGE_F32, input_shape(g, n, 1));
 done:
     return status;
 }
 
-// The losses themselves are not read: they only tell the count.
+// The term itself is not read: it only tells the count.
 static igvk_status loss_gradient_lower(lowering *l, const node *n) {
     const float *weight = n->attributes;
     const uint64_t count = shape_elements(input_shape(l->graph, n, 1));
@@ -205,13 +238,12 @@ static igvk_status loss_gradient_lower(lowering *l, const node *n) {
     dispatch_bind(&d, n->inputs[0], ACCESS_READ);
     dispatch_bind(&d, n->inputs[2], ACCESS_READ);
     dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
-    dispatch_bind(&d, n->outputs[1], ACCESS_WRITE);
     return lowering_emit(l, &d);
 }
 
 const operator loss_gradient_operator = {
     .name = "loss_gradient",
-    .attributes_size = sizeof(float),
+    .attributes_size = sizeof(float), // the term's weight
     .shapes = loss_gradient_shapes,
     .lower = loss_gradient_lower,
     .cost = copy_cost,

@@ -137,10 +137,16 @@ typedef struct guided_target_options { float weight, low, high; } guided_target_
 tensor_id op_guided_target(graph *g, tensor_id target, tensor_id final_output, tensor_id intermediate, tensor_id t, const guided_target_options *o);
 // Mean over all but the first dimension of (prediction - target)^2 -> [N]. Gradient for prediction only.
 tensor_id op_squared_error(graph *g, tensor_id prediction, tensor_id target);
-// STEP_LOSS_SCALE * (mean(final) + weight * mean(auxiliary)) -> [1]. Gradient for both.
-tensor_id op_loss(graph *g, tensor_id steps, tensor_id final_loss, tensor_id auxiliary_loss, float weight);
-// Writes the run's metrics block: METRIC_LOSS, _FINAL, _AUXILIARY from [N] losses; assigns `metrics`.
-tensor_id op_write_losses(graph *g, tensor_id steps, tensor_id final_loss, tensor_id auxiliary_loss, float weight, tensor_id metrics);
+// The terms of a loss: up to LOSS_TERMS tensors [N] and the weights of their means.
+typedef struct loss_terms {
+    const tensor_id *values;
+    const float *weights;
+    uint32_t count;
+} loss_terms;
+// STEP_LOSS_SCALE * the sum of weight * mean(term) -> [1]. Gradient for every term.
+tensor_id op_loss(graph *g, tensor_id steps, const loss_terms *terms);
+// Writes the run's metrics block: METRIC_LOSS and METRIC_TERMS; assigns `metrics`.
+tensor_id op_write_losses(graph *g, tensor_id steps, const loss_terms *terms, tensor_id metrics);
 
 // ---- noising.c: chapter 5 ----------------------------------------------------------------------------
 // Times 0 .. 999 [N] -> what the process is at them, [N, 6] (shaders/include/noising.glsl).

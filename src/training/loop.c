@@ -154,11 +154,12 @@ static void report(loop *l, const training_result *r) {
                        .seconds_left = seconds_left(l, r->step + 1),
                        .rate = l->rate,
                        .loss = r->loss,
-                       .loss_final = r->loss_final,
-                       .loss_auxiliary = r->loss_auxiliary,
                        .gradient_norm = r->gradient_norm,
                        .learning_rate = optimizer_rate(&l->o->trainer.optimizer, r->step),
                        .device_bytes = device_memory_used(l->o->trainer.device)};
+    const model_objective *objective = model_objective_of(&l->o->trainer.model);
+    for (p.term_count = 0; p.term_count < objective->term_count && p.term_count < IGVK_LOSS_TERMS; p.term_count++)
+        p.terms[p.term_count] = (igvk_loss_term){objective->terms[p.term_count].name, r->terms[p.term_count]};
     e->progress(e->user, &p);
 }
 
@@ -166,12 +167,18 @@ static igvk_status write_log(loop *l, const training_result *r) {
     if (!l->o->log_every || (r->step + 1) % l->o->log_every)
         return IGVK_OK;
     const optimizer_settings *s = &l->o->trainer.optimizer;
-    return run_log_line(
+    const model_objective *objective = model_objective_of(&l->o->trainer.model);
+    text_buffer terms = {0};
+    for (uint32_t k = 0; k < objective->term_count; k++)
+        text_append(&terms, "\"loss_%s\": %.9g, ", objective->terms[k].name, r->terms[k]);
+    igvk_status status = run_log_line(
         l->log,
-        "{\"step\": %llu, \"loss\": %.9g, \"loss_final\": %.9g, \"loss_auxiliary\": %.9g, \"gradient_norm\": %.9g, "
-        "\"learning_rate\": %.9g, \"ema_decay\": %.9g, \"images_per_second\": %.1f, \"seconds\": %.3f}",
-        (unsigned long long)r->step, r->loss, r->loss_final, r->loss_auxiliary, r->gradient_norm,
+        "{\"step\": %llu, \"loss\": %.9g, %s\"gradient_norm\": %.9g, \"learning_rate\": %.9g, "
+        "\"ema_decay\": %.9g, \"images_per_second\": %.1f, \"seconds\": %.3f}",
+        (unsigned long long)r->step, r->loss, terms.text ? terms.text : "", r->gradient_norm,
         optimizer_rate(s, r->step), optimizer_ema_decay(s, r->step), l->rate, l->counters.seconds + elapsed(l));
+    text_free(&terms);
+    return status;
 }
 
 // What became non-finite first, for people; never a reason to lose the state.
@@ -224,26 +231,41 @@ static igvk_status settle(loop *l) {
     return status == IGVK_OK ? take_results(l) : status;
 }
 
+static igvk_status report_validation(loop *l, const validation_result *r) {
+    igvk_status status = IGVK_OK;
+    const model_objective *objective = model_objective_of(&l->o->trainer.model);
+    text_buffer line = {0}, told = {0};
+    for (uint32_t k = 0; k < objective->term_count; k++) {
+        text_append(&line, "\"validation_%s\": %.9g, ", objective->terms[k].name, r->terms[k]);
+        text_append(&told, "%s %.4f, ", k ? objective->terms[k].name : "loss", r->terms[k]);
+    }
+    text_append(&line, "\"by_time\": [");
+    for (int i = 0; i < VALIDATION_BINS; i++)
+        text_append(&line, "%s%.6g", i ? ", " : "", r->bins[i]);
+    TRY(run_log_line(l->log, "{\"step\": %llu, %s]}", (unsigned long long)(l->counters.step - 1),
+                     line.text ? line.text : ""));
+    if (told.length > 2)
+        told.text[told.length - 2] = 0;
+    message(l, "step %llu: validation %s (EMA, %u held-out images)", (unsigned long long)l->counters.step,
+            told.text ? told.text : "", r->images);
+done:
+    text_free(&line);
+    text_free(&told);
+    return status;
+}
+
 static igvk_status validate(loop *l) {
     igvk_status status = IGVK_OK;
-    text_buffer line = {0};
     double begin = clock_seconds();
+    validation_result r;
     if (!l->validation)
         return IGVK_OK;
     TRY(settle(l));
-    validation_result r;
     TRY(validation_run(l->validation, l->trainer, &r));
-    for (int i = 0; i < VALIDATION_BINS; i++)
-        text_append(&line, "%s%.6g", i ? ", " : "", r.bins[i]);
-    TRY(run_log_line(
-        l->log, "{\"step\": %llu, \"validation_final\": %.9g, \"validation_auxiliary\": %.9g, \"by_time\": [%s]}",
-        (unsigned long long)(l->counters.step - 1), r.final_loss, r.auxiliary_loss, line.text ? line.text : ""));
-    message(l, "step %llu: validation loss %.4f, auxiliary %.4f (EMA, %u held-out images)",
-            (unsigned long long)l->counters.step, r.final_loss, r.auxiliary_loss, r.images);
+    TRY(report_validation(l, &r));
     l->validation_seconds = clock_seconds() - begin;
     restart_window(l);
 done:
-    text_free(&line);
     return status;
 }
 

@@ -15,36 +15,24 @@ tensor_id training_metrics_tensor(graph *g) {
     return graph_external(g, ROLE_STATE, "training.metrics", STORAGE_F32, SHAPE(STEP_RING * METRIC_WORDS));
 }
 
-static model_outputs run_model(graph *g, const model_config *c, const parameter_layout *l, const char *set,
-                               const training_batch *b, tensor_id x_t) {
-    parameter_set parameters = {.layout = l, .arena_name = set, .role = ROLE_PARAMETER};
-    model_inputs in = {.x = x_t, .t = b->t, .labels = b->labels};
-    return model_kind_find(c->kind)->build(g, c, &parameters, &in);
-}
-
-// v' = v + (W - 1)(E_f - E_i) of the EMA model, no gradient.
-static tensor_id guide_target(graph *g, const model_config *c, const parameter_layout *l, const training_objective *o,
-                              const training_batch *b, tensor_id x_t, tensor_id target) {
-    bool keeps = graph_keeps_for_gradient(g);
-    graph_keep_for_gradient(g, false);
-    model_outputs ema = run_model(g, c, l, SET_EMA, b, x_t);
-    graph_keep_for_gradient(g, keeps);
-    return op_guided_target(
-        g, target, ema.final_output, ema.intermediate, b->t,
-        &(guided_target_options){(float)o->guided_target, (float)o->guided_low, (float)o->guided_high});
+static loss_terms terms_of(const training_losses *losses) {
+    return (loss_terms){.values = losses->terms, .weights = losses->weights, .count = losses->count};
 }
 
 training_losses build_losses(graph *g, const model_config *c, const parameter_layout *l, const char *set,
-                             const training_objective *o, const training_batch *b) {
-    tensor_id x_t = op_interpolant(g, b->x, b->noise, b->t, c->path);
-    tensor_id target = graph_output(g, x_t, 1), final_target = target;
-    if (o->guided_target != 1)
-        final_target = guide_target(g, c, l, o, b, x_t, target);
-    model_outputs out = run_model(g, c, l, set, b, x_t);
-    training_losses losses = {.final_loss = op_squared_error(g, out.final_output, final_target),
-                              .auxiliary_loss = op_squared_error(g, out.intermediate, target)};
-    losses.total =
-        op_loss(g, training_steps_tensor(g), losses.final_loss, losses.auxiliary_loss, (float)o->auxiliary_weight);
+                             const objective_options *o, const training_batch *b) {
+    const model_objective *objective = model_objective_of(c);
+    const parameter_set ema = {.layout = l, .arena_name = SET_EMA, .role = ROLE_PARAMETER};
+    const objective_inputs in = {.model = {.layout = l, .arena_name = set, .role = ROLE_PARAMETER},
+                                 .guide = o->guided_target != 1 ? &ema : NULL,
+                                 .steps = training_steps_tensor(g),
+                                 .batch = *b};
+    training_losses losses = {.count = objective->term_count};
+    objective->losses(g, c, o, &in, losses.terms);
+    for (uint32_t k = 0; k < losses.count; k++)
+        losses.weights[k] = (float)objective_term_weight(&objective->terms[k], o);
+    const loss_terms terms = terms_of(&losses);
+    losses.total = op_loss(g, in.steps, &terms);
     return losses;
 }
 
@@ -77,14 +65,14 @@ done:
     return status;
 }
 
-training_losses build_micro(graph *g, const model_config *c, const parameter_layout *l, const training_objective *o,
+training_losses build_micro(graph *g, const model_config *c, const parameter_layout *l, const objective_options *o,
                             const training_batch *b) {
     graph_keep_for_gradient(g, true);
     training_losses losses = build_losses(g, c, l, SET_MODEL, o, b);
     accumulate_gradients(g, l, losses.total); // its failure is the graph's sticky error
-    tensor_id steps = training_steps_tensor(g);
-    op_write_losses(g, steps, losses.final_loss, losses.auxiliary_loss, (float)o->auxiliary_weight,
-                    training_metrics_tensor(g));
+    const tensor_id steps = training_steps_tensor(g);
+    const loss_terms terms = terms_of(&losses);
+    op_write_losses(g, steps, &terms, training_metrics_tensor(g));
     op_advance(g, steps);
     return losses;
 }
@@ -124,8 +112,7 @@ training_batch build_batch(graph *g, const model_config *c, const batch_source *
     tensor_id images = graph_external(g, ROLE_INPUT, "training.images", STORAGE_F32,
                                       SHAPE(s->ring, s->count, c->channels, c->height, c->width));
     training_batch b = {.x = op_ring_read(g, steps, images),
-                        .noise = op_normal(g, steps, NO_TENSOR, STREAM_NOISE, image),
-                        .t = op_sample_times(g, steps, s->count, s->times, c->path)};
+                        .noise = op_normal(g, steps, NO_TENSOR, STREAM_NOISE, image)};
     if (c->classes) {
         tensor_id labels = graph_external(g, ROLE_INPUT, "training.labels", STORAGE_U32, SHAPE(s->ring, s->count));
         b.labels = op_ring_read(g, steps, labels);

@@ -8,6 +8,7 @@
 #include "training/trainer_internal.h"
 #include "vulkan/parameter_memory.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ graph *trainer_micro_graph(const trainer *t, uint32_t count) {
     graph *g = graph_new();
     if (!g)
         return NULL;
-    batch_source source = {.count = count, .ring = BATCH_RING, .times = o->times, .label_dropout = o->label_dropout};
+    batch_source source = {.count = count, .ring = BATCH_RING, .label_dropout = o->label_dropout};
     training_batch batch = build_batch(g, &o->model, &source);
     build_micro(g, &o->model, t->layout, &o->objective, &batch);
     return g;
@@ -36,7 +37,7 @@ static igvk_status compile_update(const trainer *t, compiled_graph *out) {
     return graph_compile(&g, device_capabilities(t->o.device), NULL, 0, out);
 }
 
-// The EMA's losses of given images and times; the last two tensors are read by the host.
+// The EMA's losses of given images and times, which the host reads.
 static igvk_status compile_validation(const trainer *t, training_losses *losses, compiled_graph *out) {
     const model_config *c = &t->o.model;
     graph *g = graph_new();
@@ -46,13 +47,14 @@ static igvk_status compile_validation(const trainer *t, training_losses *losses,
     tensor_id seeds = graph_external(g, ROLE_INPUT, "validation.seeds", STORAGE_U32, SHAPE(t->micro, 2));
     training_batch batch = {.x = graph_external(g, ROLE_INPUT, "validation.images", STORAGE_F32, image),
                             .noise = op_normal(g, NO_TENSOR, seeds, STREAM_VALIDATION, image),
-                            .t = graph_external(g, ROLE_INPUT, "validation.times", STORAGE_F32, SHAPE(t->micro))};
+                            .t = graph_external(g, ROLE_INPUT, "validation.times", STORAGE_F32, SHAPE(t->micro)),
+                            .seeds = seeds};
     if (c->classes)
         batch.labels = graph_external(g, ROLE_INPUT, "validation.labels", STORAGE_U32, SHAPE(t->micro));
-    training_objective plain = {.auxiliary_weight = t->o.objective.auxiliary_weight, .guided_target = 1};
+    objective_options plain = t->o.objective;
+    plain.guided_target = 1;
     *losses = build_losses(g, c, t->layout, SET_EMA, &plain, &batch);
-    tensor_id keep[] = {losses->final_loss, losses->auxiliary_loss};
-    return graph_compile(&g, device_capabilities(t->o.device), keep, 2, out);
+    return graph_compile(&g, device_capabilities(t->o.device), losses->terms, losses->count, out);
 }
 
 // ---- what fits -------------------------------------------------------------------------------------
@@ -162,6 +164,8 @@ static igvk_status check(const trainer_options *o) {
     if (o->model.head_after == 0)
         return fail(IGVK_ERROR_INVALID, "a model without an auxiliary head cannot be trained: name its block by "
                                         "--head-after");
+    if (!model_objective_of(&o->model))
+        return fail(IGVK_ERROR_INVALID, "models of kind %s are sampled, not trained, by this version", o->model.kind);
     return model_config_check(&o->model);
 }
 
@@ -246,8 +250,8 @@ static void absorb(trainer *t) {
     if (!p.update) {
         double share = (double)t->micro / t->o.batch;
         t->sum.loss += share * m[METRIC_LOSS];
-        t->sum.loss_final += share * m[METRIC_LOSS_FINAL];
-        t->sum.loss_auxiliary += share * m[METRIC_LOSS_AUXILIARY];
+        for (uint32_t k = 0; k < model_objective_of(&t->o.model)->term_count; k++)
+            t->sum.terms[k] += share * m[METRIC_TERMS + k];
         return;
     }
     t->sum.step = p.step;
@@ -322,25 +326,37 @@ igvk_status trainer_finish(trainer *t) {
 
 // ---- validation and diagnosis ----------------------------------------------------------------------
 
-igvk_status trainer_validate(trainer *t, uint32_t count, const float *images, const uint32_t *labels,
-                             const float *times, const uint64_t *seeds, float *final_loss, float *auxiliary_loss) {
+// In the unit of the model's times.
+static igvk_status write_times(trainer *t, const validation_batch *b) {
+    const uint32_t steps = model_objective_of(&t->o.model)->time_steps;
+    float *times = malloc((uint64_t)b->count * sizeof *times);
+    if (!times)
+        return fail_memory("validation times", (uint64_t)b->count * sizeof *times);
+    for (uint32_t i = 0; i < b->count; i++)
+        times[i] = steps ? floorf(b->times[i] * (float)steps) : b->times[i];
+    igvk_status status = store_write(t->store, "validation.times", 0, times, (uint64_t)b->count * 4);
+    free(times);
+    return status;
+}
+
+igvk_status trainer_validate(trainer *t, const validation_batch *b, float *terms) {
     igvk_status status = IGVK_OK;
-    uint64_t image = model_elements(&t->o.model) * 4;
+    const uint64_t count = b->count;
     float *losses = calloc(t->micro, sizeof *losses);
     if (!losses)
         return fail_memory("validation losses", (uint64_t)t->micro * sizeof *losses);
     TRY(trainer_finish(t));
-    TRY(store_write(t->store, "validation.images", 0, images, count * image));
-    TRY(store_write(t->store, "validation.times", 0, times, (uint64_t)count * 4));
-    TRY(store_write(t->store, "validation.seeds", 0, seeds, (uint64_t)count * 8));
+    TRY(store_write(t->store, "validation.images", 0, b->images, count * model_elements(&t->o.model) * 4));
+    TRY(write_times(t, b));
+    TRY(store_write(t->store, "validation.seeds", 0, b->seeds, count * 8));
     if (t->o.model.classes)
-        TRY(store_write(t->store, "validation.labels", 0, labels, (uint64_t)count * 4));
+        TRY(store_write(t->store, "validation.labels", 0, b->labels, count * 4));
     TRY(program_run(t->validation_program, NULL));
     TRY(device_wait(t->o.device));
-    TRY(program_read(t->validation_program, t->validation_losses.final_loss, losses, (uint64_t)t->micro * 4));
-    memcpy(final_loss, losses, count * sizeof *losses);
-    TRY(program_read(t->validation_program, t->validation_losses.auxiliary_loss, losses, (uint64_t)t->micro * 4));
-    memcpy(auxiliary_loss, losses, count * sizeof *losses);
+    for (uint32_t k = 0; k < t->validation_losses.count; k++) {
+        TRY(program_read(t->validation_program, t->validation_losses.terms[k], losses, (uint64_t)t->micro * 4));
+        memcpy(terms + k * count, losses, count * sizeof *losses);
+    }
 done:
     free(losses);
     return status;

@@ -18,9 +18,8 @@ typedef struct optimizer_settings {
 typedef struct trainer_options {
     device *device;
     model_config model;
-    training_objective objective;
+    objective_options objective;
     optimizer_settings optimizer;
-    time_weighting times;
     double label_dropout;
     uint32_t batch;       // effective
     uint32_t micro_batch; // divides batch; 0: the largest divisor whose plan fits the free memory
@@ -48,7 +47,8 @@ igvk_status trainer_step(trainer *t, uint64_t step, batch_reader read, void *use
 
 typedef struct training_result {
     uint64_t step;
-    double loss, loss_final, loss_auxiliary, gradient_norm;
+    double loss, gradient_norm;
+    double terms[OBJECTIVE_TERMS]; // unweighted means, as the model's objective names them
     bool finite; // false: the update was held back, and so are all after it
 } training_result;
 // The next finished step's result; false where none has finished yet.
@@ -60,9 +60,16 @@ igvk_status trainer_finish(trainer *t);
 // description into `out`. For a step that came back not finite, after trainer_finish.
 igvk_status trainer_find_non_finite(trainer *t, uint64_t step, batch_reader read, void *user, char *out, size_t size);
 
-// Mean losses of the EMA's outputs on given images, labels, times and per-image noise seeds, count <= micro batch.
-igvk_status trainer_validate(trainer *t, uint32_t count, const float *images, const uint32_t *labels,
-                             const float *times, const uint64_t *seeds, float *final_loss, float *auxiliary_loss);
+// Losses of the EMA's outputs on given images, labels, times (in [0, 1), whatever the model's unit) and per-image seeds
+// of noise; count <= micro batch.
+typedef struct validation_batch {
+    uint32_t count;
+    const float *images, *times;
+    const uint32_t *labels;
+    const uint64_t *seeds;
+} validation_batch;
+// `terms` [the objective's term_count, count]: each image's.
+igvk_status trainer_validate(trainer *t, const validation_batch *b, float *terms);
 
 // The numbers of a step, as its step block has them: for the log and for tests.
 double optimizer_rate(const optimizer_settings *o, uint64_t step);

@@ -11,7 +11,7 @@
 struct validation {
     dataset *data;
     uint64_t elements, first; // first held-out image
-    uint32_t count;
+    uint32_t count, terms;
 };
 
 igvk_status validation_create(dataset *d, const model_config *m, validation **out) {
@@ -21,6 +21,7 @@ igvk_status validation_create(dataset *d, const model_config *m, validation **ou
         return fail_memory("validation", sizeof *v);
     v->data = d;
     v->elements = model_elements(m);
+    v->terms = model_objective_of(m)->term_count;
     v->first = info->count - info->held_out;
     v->count = info->held_out < VALIDATION_MOST ? (uint32_t)info->held_out : VALIDATION_MOST;
     return IGVK_OK;
@@ -32,7 +33,7 @@ void validation_destroy(validation **v) {
 }
 
 typedef struct batch {
-    float *images, *times, *final_loss, *auxiliary_loss;
+    float *images, *times, *terms;
     uint32_t *labels;
     uint64_t *seeds;
 } batch;
@@ -40,18 +41,16 @@ typedef struct batch {
 static bool batch_alloc(batch *b, uint32_t count, uint64_t elements) {
     b->images = calloc(count * elements, sizeof *b->images);
     b->times = calloc(count, sizeof *b->times);
-    b->final_loss = calloc(count, sizeof *b->final_loss);
-    b->auxiliary_loss = calloc(count, sizeof *b->auxiliary_loss);
+    b->terms = calloc((uint64_t)count * OBJECTIVE_TERMS, sizeof *b->terms);
     b->labels = calloc(count, sizeof *b->labels);
     b->seeds = calloc(count, sizeof *b->seeds);
-    return b->images && b->times && b->final_loss && b->auxiliary_loss && b->labels && b->seeds;
+    return b->images && b->times && b->terms && b->labels && b->seeds;
 }
 
 static void batch_free(batch *b) {
     free(b->images);
     free(b->times);
-    free(b->final_loss);
-    free(b->auxiliary_loss);
+    free(b->terms);
     free(b->labels);
     free(b->seeds);
 }
@@ -82,11 +81,11 @@ igvk_status validation_run(validation *v, trainer *t, validation_result *out) {
     for (uint32_t first = 0; first < v->count; first += at_once) {
         uint32_t count = v->count - first < at_once ? v->count - first : at_once;
         TRY(fill(v, &b, first, count));
-        TRY(trainer_validate(t, count, b.images, b.labels, b.times, b.seeds, b.final_loss, b.auxiliary_loss));
+        TRY(trainer_validate(t, &(validation_batch){count, b.images, b.times, b.labels, b.seeds}, b.terms));
         for (uint32_t i = 0; i < count; i++) {
-            out->final_loss += b.final_loss[i] / v->count;
-            out->auxiliary_loss += b.auxiliary_loss[i] / v->count;
-            out->bins[(first + i) % VALIDATION_BINS] += b.final_loss[i];
+            for (uint32_t k = 0; k < v->terms; k++)
+                out->terms[k] += b.terms[k * count + i] / v->count;
+            out->bins[(first + i) % VALIDATION_BINS] += b.terms[i];
             in_bin[(first + i) % VALIDATION_BINS]++;
         }
     }

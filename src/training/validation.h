@@ -12,8 +12,8 @@
 
 typedef struct validation_result {
     uint32_t images;
-    double final_loss, auxiliary_loss;
-    double bins[VALIDATION_BINS]; // final loss by time: bin b covers [b, b + 1) / VALIDATION_BINS; 0 where empty
+    double terms[OBJECTIVE_TERMS]; // means, as the model's objective names them
+    double bins[VALIDATION_BINS];  // the first term by time: bin b covers [b, b + 1) / VALIDATION_BINS; 0 where empty
 } validation_result;
 
 typedef struct validation validation;

@@ -19,8 +19,8 @@ static void test_training(void **state) {
                        .seconds_left = 130.4,
                        .rate = 412.4,
                        .loss = 0.386,
-                       .loss_final = 0.246,
-                       .loss_auxiliary = 0.279,
+                       .term_count = 2,
+                       .terms = {{"final", 0.246}, {"auxiliary", 0.279}},
                        .gradient_norm = 0.8123,
                        .learning_rate = 2e-3,
                        .device_bytes = 310u << 20};
@@ -28,7 +28,11 @@ static void test_training(void **state) {
     assert_string_equal(line,
                         "train 1218/2765, 2m10s left, loss 0.2460, auxiliary 0.2790, 412 images/s, gradient 0.812, "
                         "310 MiB, rate 0.002");
-    p.loss = p.loss_final = NAN;
+    p.terms[2] = (igvk_loss_term){"cosine", 0.5};
+    p.term_count = 3;
+    progress_line(line, sizeof line, &p);
+    assert_non_null(strstr(line, ", loss 0.2460, auxiliary 0.2790, cosine 0.5000, "));
+    p.loss = p.terms[0].value = NAN;
     progress_line(line, sizeof line, &p);
     assert_non_null(strstr(line, "loss nan"));
 }
@@ -63,7 +67,8 @@ static void test_room(void **state) {
                        .seconds_left = 1e300,
                        .rate = 1e300,
                        .loss = 1e300,
-                       .loss_final = -1e300,
+                       .term_count = 1,
+                       .terms = {{"final", -1e300}},
                        .gradient_norm = INFINITY,
                        .device_bytes = UINT64_MAX};
     for (size_t size = 1; size < sizeof line; size++) {

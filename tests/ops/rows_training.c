@@ -127,35 +127,45 @@ static void refer_squared_error(const op_row *row, const op_value *in, op_value 
     }
 }
 
-// x[0]: the auxiliary weight
-static void mean_losses(const op_row *row, const op_value *in, double *final_mean, double *auxiliary_mean,
-                        double *total) {
-    *final_mean = *auxiliary_mean = 0;
-    for (uint64_t i = 0; i < in[1].count; i++) {
-        *final_mean += in[1].v[i] / (double)in[1].count;
-        *auxiliary_mean += in[2].v[i] / (double)in[1].count;
+// x: the weights of n[0] terms
+static void mean_losses(const op_row *row, const op_value *terms, double *means, double *total) {
+    *total = 0;
+    for (uint32_t k = 0; k < row->n[0]; k++) {
+        means[k] = 0;
+        for (uint64_t i = 0; i < terms[k].count; i++)
+            means[k] += terms[k].v[i] / (double)terms[k].count;
+        *total += (double)(float)row->x[k] * means[k];
     }
-    *total = *final_mean + (double)(float)row->x[0] * *auxiliary_mean;
+}
+
+static loss_terms terms_of(const op_row *row, const tensor_id *in, float *weights) {
+    for (uint32_t k = 0; k < row->n[0]; k++)
+        weights[k] = (float)row->x[k];
+    return (loss_terms){.values = in, .weights = weights, .count = row->n[0]};
 }
 
 static void build_loss(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
-    out[0] = op_loss(g, in[0], in[1], in[2], (float)row->x[0]);
+    float weights[LOSS_TERMS];
+    const loss_terms terms = terms_of(row, in + 1, weights);
+    out[0] = op_loss(g, in[0], &terms);
 }
 
 static void refer_loss(const op_row *row, const op_value *in, op_value *out) {
-    double final_mean, auxiliary_mean, total;
-    mean_losses(row, in, &final_mean, &auxiliary_mean, &total);
+    double means[LOSS_TERMS], total;
+    mean_losses(row, in + 1, means, &total);
     out[0].v[0] = op_step_f32(&in[0], STEP_LOSS_SCALE) * total;
 }
 
 static void build_write_losses(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
     (void)out;
-    op_write_losses(g, in[0], in[1], in[2], (float)row->x[0], in[3]);
+    float weights[LOSS_TERMS];
+    const loss_terms terms = terms_of(row, in + 2, weights);
+    op_write_losses(g, in[0], &terms, in[1]);
 }
 
 static void refer_write_losses(const op_row *row, const op_value *in, op_value *out) {
     double *block = out[0].v + OP_RUN % STEP_RING * METRIC_WORDS;
-    mean_losses(row, in, &block[METRIC_LOSS_FINAL], &block[METRIC_LOSS_AUXILIARY], &block[METRIC_LOSS]);
+    mean_losses(row, in + 2, block + METRIC_TERMS, &block[METRIC_LOSS]);
 }
 
 #define TIMES_ROW(text, count, weighting, path)                                                                        \
@@ -174,9 +184,8 @@ static void refer_write_losses(const op_row *row, const op_value *in, op_value *
      .inputs = {OP_GRADIENT("prediction", __VA_ARGS__), OP_INPUT("target", __VA_ARGS__)},                              \
      .outputs = 1, .build = build_squared_error, .reference = refer_squared_error, .tolerance = 1.5e-7,                \
      .gradient_tolerance = 1e-6}
-#define LOSS_INPUTS(count, differentiable)                                                                             \
-    OP_STEPS, {.name = "final", .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable},               \
-        {.name = "auxiliary", .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable}
+#define TERM(text, count, differentiable)                                                                              \
+    { .name = text, .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable }
 
 static const op_row training_rows[] = {
     TIMES_ROW("uniform, 1", 1, TIME_UNIFORM, PATH_LINEAR),
@@ -252,27 +261,38 @@ static const op_row training_rows[] = {
     SQUARED_ERROR_ROW("2x3x127x129", 2, 3, 127, 129),
     {.op = "loss",
      .label = "1",
-     .inputs = {LOSS_INPUTS(1, true)},
+     .inputs = {OP_STEPS, TERM("final", 1, true), TERM("auxiliary", 1, true)},
      .outputs = 1,
      .build = build_loss,
      .reference = refer_loss,
      .tolerance = 1e-7,
      .gradient_tolerance = 1e-6,
-     .x = {0.5}},
+     .n = {2},
+     .x = {1, 0.5}},
     {.op = "loss",
-     .label = "127",
-     .inputs = {LOSS_INPUTS(127, true)},
+     .label = "3 terms of 127",
+     .inputs = {OP_STEPS, TERM("final", 127, true), TERM("auxiliary", 127, true), TERM("cosine", 127, true)},
      .outputs = 1,
      .build = build_loss,
      .reference = refer_loss,
      .tolerance = 1e-7,
      .gradient_tolerance = 1e-6,
-     .x = {0.3}},
+     .n = {3},
+     .x = {1, 0.3, 0.7}},
     {.op = "write_losses",
      .label = "13",
-     .inputs = {LOSS_INPUTS(13, false), OP_METRICS},
+     .inputs = {OP_STEPS, OP_METRICS, TERM("final", 13, false), TERM("auxiliary", 13, false)},
      .build = build_write_losses,
      .reference = refer_write_losses,
      .tolerance = 1e-7,
-     .x = {0.5}},
+     .n = {2},
+     .x = {1, 0.5}},
+    {.op = "write_losses",
+     .label = "one term",
+     .inputs = {OP_STEPS, OP_METRICS, TERM("final", 5, false)},
+     .build = build_write_losses,
+     .reference = refer_write_losses,
+     .tolerance = 1e-7,
+     .n = {1},
+     .x = {1}},
 };
