@@ -151,6 +151,8 @@ typedef struct igvk_sample_options {
     char sheet_rows[IGVK_TEXT]; // "none,cfg,ig,ig+cfg": one row each with the same seeds
     char grid[IGVK_TEXT];    // "ig=1,1.4,1.8 cfg=1,1.5": a sheet over two scales, or over one
     char compare[IGVK_TEXT]; // a second model, drawn below the first in the sheet
+    char autoguidance[IGVK_TEXT]; // a second, weaker model in the place of Internal Guidance's head; empty: none
+    double autoguidance_scale;    // with it: final + (scale - 1)(final - the weak model's), 1: off; ig_low and ig_high
     char classes[IGVK_TEXT]; // "A,B", "3-7", "all", "random", "balanced"
     char device[IGVK_TEXT];
     char against[IGVK_TEXT]; // dataset: report how many samples' nearest training image has the asked class

@@ -69,6 +69,8 @@ static sampler_options sampler_of(const image_batch_options *o, const sampling_s
                              .workspace = o->workspace,
                              .config = o->config,
                              .parameters = o->parameters,
+                             .weak_config = o->weak_config,
+                             .weak_parameters = o->weak_parameters,
                              .cfg_channels = o->method->cfg_channels,
                              .stages = stages,
                              .stage_count = count,

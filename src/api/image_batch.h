@@ -13,6 +13,8 @@ typedef struct image_batch_options {
     workspace *workspace; // null: of its own
     const model_config *config;
     const parameter_set *parameters;
+    const model_config *weak_config; // of autoguidance (sampling/sampler.h); null: none
+    const parameter_set *weak_parameters;
     const sampling_method *method;
     uint32_t batch;    // 0: chosen, at most `expected`; in a store that was sampled in, that batch
     uint64_t expected; // images that will be asked for

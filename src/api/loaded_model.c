@@ -82,18 +82,22 @@ done:
     return status;
 }
 
-igvk_status loaded_model_load(device *d, loaded_model *m) {
+igvk_status loaded_model_load_beside(device *d, loaded_model *m, store *s, const char *set) {
     igvk_status status = IGVK_OK;
     m->layout = layout_for(d, &m->config);
     TRY(m->layout ? parameter_layout_check(m->layout) : fail_memory("the parameter layout", 0));
     TRY(refuse_too_large(d, m));
-    TRY(store_create(d, &m->store));
-    TRY(parameter_memory_add(m->store, m->layout, SET_LOADED, STORAGE_F32));
-    TRY(parameter_memory_fill(m->store, &(parameter_set){.layout = m->layout, .arena_name = SET_LOADED},
+    TRY(parameter_memory_add(s, m->layout, set, STORAGE_F32));
+    TRY(parameter_memory_fill(s, &(parameter_set){.layout = m->layout, .arena_name = set},
                               &(parameter_source){.read = weights_read, .user = m->file}));
     weights_close(&m->file);
 done:
     return status;
+}
+
+igvk_status loaded_model_load(device *d, loaded_model *m) {
+    igvk_status status = store_create(d, &m->store);
+    return status == IGVK_OK ? loaded_model_load_beside(d, m, m->store, SET_LOADED) : status;
 }
 
 void loaded_model_close(loaded_model *m) {

@@ -17,11 +17,14 @@ typedef struct loaded_model {
     char *path;               // the file they came from
 } loaded_model;
 #define SET_LOADED "ema"
+#define SET_WEAK "weak" // of autoguidance's second model
 
 // `path`: a checkpoint, an exported file or a run folder (its newest checkpoint); `set`: "ema" or "model". Reads and
 // checks what describes the model, so that a job can be refused before a device is opened and weights are read.
 igvk_status loaded_model_open(const char *path, const char *set, loaded_model *out);
 igvk_status loaded_model_load(device *d, loaded_model *m); // once
+// Into another model's store, as the set `set`; m->store stays null.
+igvk_status loaded_model_load_beside(device *d, loaded_model *m, store *s, const char *set);
 void loaded_model_close(loaded_model *m);
 // The file that `path` means (a run folder's newest checkpoint), malloc'd.
 igvk_status model_file_of(const char *path, char **file);

@@ -37,6 +37,10 @@ static const igvk_option table[] = {
     {"ig-guidance-low", "T", TIME(ig_low, "0"), "Guidance", "IG acts from this time (0: image)"},
     {"ig-guidance-high", "T", TIME(ig_high, "1"), "Guidance", "IG acts up to this time (1: noise)"},
 
+    {"autoguidance", "PATH", OPTION_PATH(autoguidance), "Guidance",
+     "a second, weaker model that guides as the auxiliary head does, within IG's times"},
+    {"autoguidance-scale", "W", SCALE(autoguidance_scale), "Guidance", "its scale; 1: none"},
+
     {"mode", "MODE", OPTION_CHOICE(mode, modes, "auto"), "Solver",
      "sde (Euler-Maruyama), ode, or the model's usual one: sde of SiT, ode of LightningDiT"},
     {"solver", "SOLVER", OPTION_CHOICE(solver, solvers, "auto"), "Solver",

@@ -22,6 +22,7 @@ typedef struct sampling_job {
     const igvk_events *events;
     device *device;
     loaded_model model, compared; // compared: --compare's, else empty
+    loaded_model weak;            // --autoguidance's, else empty
     sampling_method method;
     image_request *requests;
     uint64_t count;
@@ -65,6 +66,9 @@ static igvk_status check_options(const igvk_sample_options *o) {
         return fail(IGVK_ERROR_INVALID, "--compare is of a sheet with --sheet-rows or --grid");
     if (o->sheet_rows[0] && o->grid[0])
         return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid exclude each other");
+    if (axes && o->autoguidance[0])
+        return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid draw guidance by the model's own head: leave "
+                                        "--autoguidance away, or draw one --sheet for each scale");
     if (o->nearest_sheet[0] && !o->against[0])
         return fail(IGVK_ERROR_INVALID, "--nearest-sheet shows images of a dataset: give --against DIR");
     return IGVK_OK;
@@ -74,16 +78,23 @@ static igvk_status check_options(const igvk_sample_options *o) {
 // checkpoint-00004000.
 static igvk_status describe(sampling_job *j) {
     igvk_status status = IGVK_OK;
-    char method[256];
+    char method[256], weak[192] = "";
     const char *file = strrchr(j->model.path, '/');
     const char *slash = strrchr(j->o->compare, '/');
     const char *other = j->o->compare[0] ? slash ? slash + 1 : j->o->compare : NULL;
     uint64_t digest = 0;
     TRY(file_digest(j->model.path, &digest));
+    if (j->o->autoguidance[0]) {
+        const char *name = strrchr(j->weak.path, '/');
+        uint64_t weak_digest = 0;
+        TRY(file_digest(j->weak.path, &weak_digest));
+        snprintf(weak, sizeof weak, " (IG by %.100s, weights %016llx)", name ? name + 1 : j->weak.path,
+                 (unsigned long long)weak_digest);
+    }
     sample_method_describe(&j->method, sample_method_batch(j->o, &j->method), method, sizeof method);
-    snprintf(j->parameters, sizeof j->parameters, "model %.120s (%s)%s%.120s, %s, igvk %s, weights %016llx",
+    snprintf(j->parameters, sizeof j->parameters, "model %.120s (%s)%s%.120s, %s%s, igvk %s, weights %016llx",
              file ? file + 1 : j->model.path, j->o->weights ? "model" : "EMA", other ? ", 2: " : "", other ? other : "",
-             method, IGVK_VERSION, (unsigned long long)digest);
+             method, weak, IGVK_VERSION, (unsigned long long)digest);
 done:
     return status;
 }
@@ -96,18 +107,35 @@ static igvk_status check_count(const sampling_job *j) {
     return IGVK_OK;
 }
 
-// The second model of the sheet: images of the same shape and classes.
-static igvk_status open_compared(sampling_job *j) {
-    const model_config *a = &j->model.config, *b = &j->compared.config;
-    igvk_status status = loaded_model_open(j->o->compare, "ema", &j->compared);
+// A second model beside --model: images of the same shape and classes.
+static igvk_status open_second(const sampling_job *j, const char *flag, const char *path, loaded_model *second) {
+    const model_config *a = &j->model.config, *b = &second->config;
+    igvk_status status = loaded_model_open(path, "ema", second);
     if (status == IGVK_OK &&
         (a->channels != b->channels || a->height != b->height || a->width != b->width || a->classes != b->classes))
-        status = fail(IGVK_ERROR_INVALID,
-                      "--compare %s: makes images of %ux%ux%u in %u classes, --model of %ux%ux%u in %u", j->o->compare,
-                      b->channels, b->height, b->width, b->classes, a->channels, a->height, a->width, a->classes);
+        status =
+            fail(IGVK_ERROR_INVALID, "%s %s: makes images of %ux%ux%u in %u classes, --model of %ux%ux%u in %u", flag,
+                 path, b->channels, b->height, b->width, b->classes, a->channels, a->height, a->width, a->classes);
     if (status == IGVK_OK && model_kind_find(a->kind)->time != model_kind_find(b->kind)->time)
-        status = fail(IGVK_ERROR_INVALID, "--compare %s: its times are not as --model's: no settings fit both",
-                      j->o->compare);
+        status = fail(IGVK_ERROR_INVALID, "%s %s: its times are not as --model's: no settings fit both", flag, path);
+    return status;
+}
+
+// The weaker model sees the same noisy images at the same times and says the same kind of thing.
+static igvk_status open_weak(sampling_job *j) {
+    const model_config *a = &j->model.config, *b = &j->weak.config;
+    const char *path = j->o->autoguidance;
+    igvk_status status = open_second(j, "--autoguidance", path, &j->weak);
+    if (status == IGVK_OK && (a->path != b->path || a->learn_sigma != b->learn_sigma))
+        status = fail(IGVK_ERROR_INVALID,
+                      "--autoguidance %s: was trained on another path or for other outputs than "
+                      "--model",
+                      path);
+    if (status == IGVK_OK && j->o->cfg_scale > 1 && !b->null_class)
+        status = fail(IGVK_ERROR_INVALID,
+                      "--autoguidance %s: was trained without a no-class label: leave --cfg-scale "
+                      "away",
+                      path);
     return status;
 }
 
@@ -132,7 +160,9 @@ static igvk_status read_inputs(sampling_job *j) {
         THROW(IGVK_ERROR_INVALID, "%s: makes latents of %u channels, which need an autoencoder to become pictures",
               j->model.path, j->model.config.channels);
     if (o->compare[0])
-        TRY(open_compared(j));
+        TRY(open_second(j, "--compare", o->compare, &j->compared));
+    if (o->autoguidance[0])
+        TRY(open_weak(j));
     TRY(sample_method_make(o, &j->model.config, &j->method));
     TRY(class_list_make(o->classes, o->count, o->seed, j->model.config.classes, j->model.class_names, &j->requests,
                         &j->count));
@@ -232,6 +262,8 @@ static igvk_status prepare(sampling_job *j) {
     TRY(loaded_model_load(j->device, &j->model));
     if (j->o->compare[0])
         TRY(loaded_model_load(j->device, &j->compared));
+    if (j->o->autoguidance[0])
+        TRY(loaded_model_load_beside(j->device, &j->weak, j->model.store, SET_WEAK));
 done:
     return status;
 }
@@ -286,11 +318,15 @@ static igvk_status run_plain(sampling_job *j) {
     const model_config *c = &j->model.config;
     image_batch *batch = NULL;
     float *kept = NULL;
+    const bool autoguided = o->autoguidance[0];
     parameter_set set = weights_of(&j->model);
+    parameter_set weak = {.layout = j->weak.layout, .arena_name = SET_WEAK, .role = ROLE_PARAMETER};
     image_batch_options b = {.device = j->device,
                              .store = j->model.store,
                              .config = c,
                              .parameters = &set,
+                             .weak_config = autoguided ? &j->weak.config : NULL,
+                             .weak_parameters = autoguided ? &weak : NULL,
                              .method = &j->method,
                              .batch = sample_method_batch(o, &j->method),
                              .expected = j->count};
@@ -360,6 +396,7 @@ done:
     sheet_job_close(&j->sheet);
     free(j->requests);
     loaded_model_close(&j->compared);
+    loaded_model_close(&j->weak);
     loaded_model_close(&j->model);
     device_close(&j->device);
     free(j);

@@ -64,7 +64,7 @@ igvk_status sample_method_make(const igvk_sample_options *o, const model_config 
                                : PATH_COSINE,
         .data_at_one = kind->time == MODEL_DATA_AT_ONE,
         .shift = o->timestep_shift,
-        .ig = {o->ig_scale, o->ig_low, o->ig_high},
+        .ig = {o->autoguidance[0] ? o->autoguidance_scale : o->ig_scale, o->ig_low, o->ig_high},
         .cfg = {o->cfg_scale, o->cfg_low, o->cfg_high},
         .spacing = o->spacing ? SPACING_STRIDE : SPACING_EVEN,
         .eta = o->eta,
@@ -76,6 +76,13 @@ igvk_status sample_method_make(const igvk_sample_options *o, const model_config 
         return fail(IGVK_ERROR_INVALID,
                     "--cfg-scale %g: the model was trained without a no-class label (label dropout 0): use IG alone",
                     o->cfg_scale);
+    if (o->autoguidance[0] ? o->ig_scale != 1 : o->autoguidance_scale != 1)
+        return fail(IGVK_ERROR_INVALID, o->autoguidance[0]
+                                            ? "--ig-scale and --autoguidance exclude each other: give "
+                                              "--autoguidance-scale alone"
+                                            : "--autoguidance-scale needs --autoguidance PATH, the weaker model");
+    if (o->autoguidance[0] && o->autoguidance_scale == 1)
+        return fail(IGVK_ERROR_INVALID, "--autoguidance: does nothing at --autoguidance-scale 1: give a scale above 1");
     if (c->head_after == 0 && o->ig_scale != 1)
         return fail(IGVK_ERROR_INVALID,
                     "--ig-scale %g: the model has no auxiliary head: use CFG, or `igvk train --train-head-only`, which "

@@ -9,6 +9,7 @@
 #include "igvk/igvk.h"
 
 // Refuses options that exclude each other, and what the model can't be asked for.
+// With --autoguidance its scale is the method's `ig`.
 igvk_status sample_method_make(const igvk_sample_options *o, const model_config *c, sampling_method *m);
 // "ODE Heun 50 steps, path linear, ..., IG 1.4 on [0, 1], CFG ...": all that images depend on; `batch` at a time.
 void sample_method_describe(const sampling_method *m, uint32_t batch, char *out, size_t size);

@@ -2,6 +2,7 @@
 // LightningDiT with the auxiliary head (method, chapter 4; official code: LightningDiT/models/lightningdit.py): SiT's
 // skeleton with RMSNorm, SwiGLU and rotary embedding, whose time runs from noise (0) to data (1).
 #include "models/adaln.h"
+#include "models/objective.h"
 
 static const adaln_size sizes[] = {
     {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}, {"1p0B", 24, 1536, 24}, {"1p6B", 28, 1792, 28}};
@@ -36,4 +37,5 @@ const model_kind lightningdit_kind = {.name = "lightningdit",
                                       .preset = lightningdit_preset,
                                       .parameters = adaln_parameters,
                                       .build = adaln_build,
-                                      .preset_names = preset_names};
+                                      .preset_names = preset_names,
+                                      .objective = &direction_objective};

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Velocity along a path between data and noise (method, chapter 2; official code: SiT/loss.py).
+// Velocity along a path between data and noise: SiT's two squared errors (method, chapter 2; official code:
+// SiT/loss.py), and LightningDiT's, whose time runs the other way, with the velocity's direction as a third term
+// (chapter 4; LightningDiT/transport/transport.py).
 #include "models/objective.h"
 
-static const objective_term terms[] = {{.name = "final"}, {.name = "auxiliary", .auxiliary = true}};
+#define COSINE_EPSILON 1e-8f
+
+static const objective_term terms[] = {{.name = "final"}, {.name = "auxiliary", .auxiliary = true}, {.name = "cosine"}};
 
 static model_outputs run_model(graph *g, const model_config *c, const parameter_set *p, const objective_inputs *in,
                                tensor_id x_t, tensor_id t) {
@@ -21,19 +25,34 @@ static tensor_id guide_target(graph *g, const model_config *c, const objective_o
         &(guided_target_options){(float)o->guided_target, (float)o->guided_low, (float)o->guided_high});
 }
 
-static void flow_losses(graph *g, const model_config *c, const objective_options *o, const objective_inputs *in,
-                        tensor_id *losses) {
+// Returns the final output; *final_target is what it learns.
+static tensor_id velocity_losses(graph *g, const model_config *c, const objective_options *o,
+                                 const objective_inputs *in, tensor_id *losses, tensor_id *final_target) {
     const training_batch *b = &in->batch;
-    const tensor_id t =
-        tensor_is(b->t) ? b->t : op_sample_times(g, in->steps, (uint32_t)shape_of(g, b->x).dim[0], o->times, c->path);
-    const tensor_id x_t = op_interpolant(g, b->x, b->noise, t, c->path), target = graph_output(g, x_t, 1);
-    tensor_id final_target = target;
-    if (in->guide)
-        final_target = guide_target(g, c, o, in, x_t, t, target);
-    model_outputs out = run_model(g, c, &in->model, in, x_t, t);
-    losses[0] = op_squared_error(g, out.final_output, final_target);
+    const bool data_at_one = model_kind_find(c->kind)->time == MODEL_DATA_AT_ONE;
+    const uint32_t count = (uint32_t)shape_of(g, b->x).dim[0];
+    const tensor_id t = tensor_is(b->t) ? b->t : op_sample_times(g, in->steps, count, o->times, c->path);
+    const tensor_id x_t = op_interpolant(g, data_at_one ? b->noise : b->x, data_at_one ? b->x : b->noise, t, c->path);
+    const tensor_id target = graph_output(g, x_t, 1);
+    *final_target = in->guide ? guide_target(g, c, o, in, x_t, t, target) : target;
+    model_outputs out = run_model(g, c, &in->model, in, graph_label(g, x_t, "xt"), t);
+    losses[0] = op_squared_error(g, out.final_output, *final_target);
     losses[1] = op_squared_error(g, out.intermediate, target);
+    return out.final_output;
 }
 
-const model_objective flow_objective = {
-    .terms = terms, .term_count = sizeof terms / sizeof *terms, .losses = flow_losses};
+static void flow_losses(graph *g, const model_config *c, const objective_options *o, const objective_inputs *in,
+                        tensor_id *losses) {
+    tensor_id target;
+    velocity_losses(g, c, o, in, losses, &target);
+}
+
+static void direction_losses(graph *g, const model_config *c, const objective_options *o, const objective_inputs *in,
+                             tensor_id *losses) {
+    tensor_id target;
+    const tensor_id velocity = velocity_losses(g, c, o, in, losses, &target);
+    losses[2] = op_cosine_loss(g, velocity, target, COSINE_EPSILON);
+}
+
+const model_objective flow_objective = {.terms = terms, .term_count = 2, .losses = flow_losses};
+const model_objective direction_objective = {.terms = terms, .term_count = 3, .losses = direction_losses};

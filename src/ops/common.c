@@ -49,6 +49,12 @@ void add_output(output_shapes *out, storage_type type, tensor_shape shape) {
     out->shape[out->count++] = shape;
 }
 
+void dispatch_scalar_reciprocal(dispatch *d, uint64_t count) {
+    const float high = (float)(1.0 / (double)count);
+    dispatch_scalar_f32(d, high);
+    dispatch_scalar_f32(d, (float)(1.0 / (double)count - (double)high));
+}
+
 uint64_t sample_elements(tensor_shape s) {
     return s.rank && s.dim[0] ? shape_elements(s) / s.dim[0] : 0;
 }
@@ -88,12 +94,6 @@ dispatch dispatch_square_sums(const lowering *l, const char *shader, uint64_t ro
     dispatch_scalar(&d, (uint32_t)elements);
     dispatch_scalar(&d, (uint32_t)align_up((elements + parts - 1) / parts, 4)); // the kernel's loop is unrolled by 4
     return d;
-}
-
-void dispatch_scalar_reciprocal(dispatch *d, uint64_t count) {
-    const float high = (float)(1.0 / (double)count);
-    dispatch_scalar_f32(d, high);
-    dispatch_scalar_f32(d, (float)(1.0 / (double)count - (double)high));
 }
 
 dispatch dispatch_means_of_pairs(const lowering *l, uint64_t rows, uint64_t parts, uint64_t elements) {

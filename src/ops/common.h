@@ -32,6 +32,8 @@ dispatch dispatch_invocations(const lowering *l, const char *shader, uint64_t in
 dispatch dispatch_elements(const lowering *l, const char *shader, uint64_t count);
 // Invocations of a workgroup for loops of that kind: one vector on CPUs.
 uint32_t vector_local_size(const capabilities *c);
+// 1 / count as two push words (high, low).
+void dispatch_scalar_reciprocal(dispatch *d, uint64_t count);
 // Counts reach shaders as 32-bit words with room for a workgroup beyond the end; refuses more.
 igvk_status check_count(const char *what, uint64_t elements);
 // The first pass of sums of squares (shaders/square_sums.comp): `parts` sums of each row of `elements`, a multiple of
@@ -39,8 +41,6 @@ igvk_status check_count(const char *what, uint64_t elements);
 dispatch dispatch_square_sums(const lowering *l, const char *shader, uint64_t rows, uint64_t parts, uint64_t elements);
 // Sums of `parts` pairs of each of `rows`, over `elements`: bind the pairs twice and the means [rows].
 dispatch dispatch_means_of_pairs(const lowering *l, uint64_t rows, uint64_t parts, uint64_t elements);
-// 1 / count as (high, low).
-void dispatch_scalar_reciprocal(dispatch *d, uint64_t count);
 
 // Every input and output once, and `flops` for each element of the first output.
 node_cost elementwise_cost(const graph *g, const node *n, double flops);

@@ -137,6 +137,9 @@ typedef struct guided_target_options { float weight, low, high; } guided_target_
 tensor_id op_guided_target(graph *g, tensor_id target, tensor_id final_output, tensor_id intermediate, tensor_id t, const guided_target_options *o);
 // Mean over all but the first dimension of (prediction - target)^2 -> [N]. Gradient for prediction only.
 tensor_id op_squared_error(graph *g, tensor_id prediction, tensor_id target);
+// cosine_loss.c: mean over positions of 1 - cos(prediction, target) over the second dimension, x.y / (max(|x|, epsilon)
+// max(|y|, epsilon)): [N, C, ...] -> [N]. Gradient for prediction only.
+tensor_id op_cosine_loss(graph *g, tensor_id prediction, tensor_id target, float epsilon);
 // The terms of a loss: up to LOSS_TERMS tensors [N] and the weights of their means.
 typedef struct loss_terms {
     const tensor_id *values;

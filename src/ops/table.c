@@ -44,6 +44,8 @@
     X(ring_read)                                                                                                       \
     X(interpolant)                                                                                                     \
     X(guided_target)                                                                                                   \
+    X(cosine_loss)                                                                                                     \
+    X(cosine_loss_gradient)                                                                                            \
     X(squared_error)                                                                                                   \
     X(squared_error_gradient)                                                                                          \
     X(loss)                                                                                                            \

@@ -104,6 +104,9 @@ static graph *build_stage(const sampler_options *o, int kind, bool noisy) {
                        .t = op_fill_time(g, steps, rows),
                        .labels = labels_tensor(g, o, rows)};
     model_outputs out = model_kind_find(o->config->kind)->build(g, o->config, o->parameters, &in);
+    if (o->weak_config && kind & USES_HEAD)
+        out.intermediate =
+            model_kind_find(o->weak_config->kind)->build(g, o->weak_config, o->weak_parameters, &in).final_output;
     guidance_inputs guided = halves(g, o, out, kind);
     tensor_id velocity = op_guidance(g, steps, &guided), noise = NO_TENSOR;
     if (noisy)
@@ -241,6 +244,12 @@ igvk_status sampler_create(const sampler_options *o, sampler **out) {
     s->parameters = *o->parameters;
     s->o.config = &s->config;
     s->o.parameters = &s->parameters;
+    if (o->weak_config) {
+        s->weak_config = *o->weak_config;
+        s->weak_parameters = *o->weak_parameters;
+        s->o.weak_config = &s->weak_config;
+        s->o.weak_parameters = &s->weak_parameters;
+    }
     TRY(add_memory(&s->o));
     s->run = *(const uint32_t *)store_map(o->store, "sampling.steps"); // another sampler of this store may have run
     if (!o->workspace)

@@ -15,6 +15,10 @@ typedef struct sampler_options {
     workspace *workspace;            // null: one of its own; else shared with programs that never run meanwhile
     const model_config *config;      // copied
     const parameter_set *parameters; // copied; its layout must outlive the sampler
+    // Autoguidance: where there, this model's final output takes the place of the auxiliary head's, with `ig` as its
+    // scale. Of the same images, classes and time; copied and in the same store, likewise.
+    const model_config *weak_config;
+    const parameter_set *weak_parameters;
     uint32_t batch;
     const sampling_stage *stages;    // which kinds of stage to record for; later runs may use other stages of these kinds
     size_t stage_count;

@@ -11,8 +11,8 @@ enum { USES_HEAD = 1, USES_NULL = 2, KINDS = 4, PROGRAM_START = KINDS, PROGRAM_U
 
 struct sampler {
     sampler_options o;
-    model_config config;
-    parameter_set parameters;
+    model_config config, weak_config;
+    parameter_set parameters, weak_parameters;
     workspace *own_workspace;
     program *programs[PROGRAMS];
     tensor_id measured; // of PROGRAM_MEASURE: mean squares [batch]

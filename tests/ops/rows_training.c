@@ -127,6 +127,33 @@ static void refer_squared_error(const op_row *row, const op_value *in, op_value 
     }
 }
 
+// x[0]: epsilon
+static void build_cosine_loss(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
+    out[0] = op_cosine_loss(g, in[0], in[1], (float)row->x[0]);
+}
+
+static void refer_cosine_loss(const op_row *row, const op_value *in, op_value *out) {
+    const uint64_t channels = in[0].shape.dim[1], places = in[0].count / in[0].shape.dim[0] / channels;
+    for (uint64_t i = 0; i < out[0].count * places; i++) {
+        const uint64_t first = i / places * places * channels + i % places;
+        double xx = 0, xy = 0, yy = 0;
+        for (uint64_t c = 0; c < channels; c++) {
+            const double x = in[0].v[first + c * places], y = in[1].v[first + c * places];
+            xx += x * x;
+            xy += x * y;
+            yy += y * y;
+        }
+        const double least = fmax(sqrt(xx), (double)(float)row->x[0]) * fmax(sqrt(yy), (double)(float)row->x[0]);
+        out[0].v[i / places] = (i % places ? out[0].v[i / places] : 0) + (1 - xy / least) / (double)places;
+    }
+}
+
+static void fill_nothing(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    (void)row, (void)u32;
+    for (uint64_t i = 0; i < count; i++)
+        f32[i] = 0;
+}
+
 // x: the weights of n[0] terms
 static void mean_losses(const op_row *row, const op_value *terms, double *means, double *total) {
     *total = 0;
@@ -184,8 +211,13 @@ static void refer_write_losses(const op_row *row, const op_value *in, op_value *
      .inputs = {OP_GRADIENT("prediction", __VA_ARGS__), OP_INPUT("target", __VA_ARGS__)},                              \
      .outputs = 1, .build = build_squared_error, .reference = refer_squared_error, .tolerance = 1.5e-7,                \
      .gradient_tolerance = 1e-6}
+#define COSINE_ROW(text, ...)                                                                                          \
+    {.op = "cosine_loss", .label = text,                                                                               \
+     .inputs = {OP_GRADIENT("prediction", __VA_ARGS__), OP_INPUT("target", __VA_ARGS__)},                              \
+     .outputs = 1, .build = build_cosine_loss, .reference = refer_cosine_loss, .tolerance = 1e-6,                      \
+     .gradient_tolerance = 1e-5, .x = {1e-8}}
 #define TERM(text, count, differentiable)                                                                              \
-    { .name = text, .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable }
+    {.name = text, .shape = SHAPE(count), .low = 0, .high = 2, .gradient = differentiable}
 
 static const op_row training_rows[] = {
     TIMES_ROW("uniform, 1", 1, TIME_UNIFORM, PATH_LINEAR),
@@ -195,104 +227,51 @@ static const op_row training_rows[] = {
     TIMES_ROW("discrete, 127", 127, TIME_DISCRETE, PATH_LINEAR),
     TIMES_OF_NORMALS_ROW("linear", PATH_LINEAR),
     TIMES_OF_NORMALS_ROW("cosine", PATH_COSINE),
-    {.op = "drop_labels",
-     .label = "a tenth of 1031",
-     .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 1031)},
-     .outputs = 1,
-     .build = build_drop_labels,
-     .reference = refer_drop_labels,
-     .n = {10},
-     .x = {0.1}},
-    {.op = "drop_labels",
-     .label = "none",
-     .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 13)},
-     .outputs = 1,
-     .build = build_drop_labels,
-     .reference = refer_drop_labels,
-     .n = {10},
-     .x = {0}},
-    {.op = "drop_labels",
-     .label = "all",
-     .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 13)},
-     .outputs = 1,
-     .build = build_drop_labels,
-     .reference = refer_drop_labels,
-     .n = {10},
-     .x = {1}},
-    {.op = "ring_read",
-     .label = "4 of 13x7x3",
-     .inputs = {OP_STEPS, OP_INPUT("ring", 4, 13, 7, 3)},
-     .outputs = 1,
-     .build = build_ring_read,
-     .reference = refer_ring_read,
-     .tolerance = 1e-9},
-    {.op = "ring_read",
-     .label = "3 of 257 labels",
-     .inputs = {OP_STEPS, OP_INTEGERS("ring", 0, 4e9, 3, 257)},
-     .outputs = 1,
-     .build = build_ring_read,
-     .reference = refer_ring_read},
+    {.op = "drop_labels", .label = "a tenth of 1031", .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 1031)},
+     .outputs = 1, .build = build_drop_labels, .reference = refer_drop_labels, .n = {10}, .x = {0.1}},
+    {.op = "drop_labels", .label = "none", .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 13)}, .outputs = 1,
+     .build = build_drop_labels, .reference = refer_drop_labels, .n = {10}, .x = {0}},
+    {.op = "drop_labels", .label = "all", .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 13)}, .outputs = 1,
+     .build = build_drop_labels, .reference = refer_drop_labels, .n = {10}, .x = {1}},
+    {.op = "ring_read", .label = "4 of 13x7x3", .inputs = {OP_STEPS, OP_INPUT("ring", 4, 13, 7, 3)}, .outputs = 1,
+     .build = build_ring_read, .reference = refer_ring_read, .tolerance = 1e-9},
+    {.op = "ring_read", .label = "3 of 257 labels", .inputs = {OP_STEPS, OP_INTEGERS("ring", 0, 4e9, 3, 257)},
+     .outputs = 1, .build = build_ring_read, .reference = refer_ring_read},
     INTERPOLANT_ROW("linear, 1", PATH_LINEAR, 0, 1, 1),
     INTERPOLANT_ROW("linear, 13x3x5x7", PATH_LINEAR, 0, 13, 3, 5, 7),
     INTERPOLANT_ROW("cosine, 3x127", PATH_COSINE, 0, 3, 127),
     INTERPOLANT_ROW("cosine in place, 5x65", PATH_COSINE, 1, 5, 65),
-    {.op = "guided_target",
-     .label = "the interval's ends",
+    {.op = "guided_target", .label = "the interval's ends",
      .inputs = {OP_INPUT("target", 10, 33), OP_INPUT("final", 10, 33), OP_INPUT("intermediate", 10, 33),
                 OP_FILLED("t", fill_end_times, 10)},
-     .outputs = 1,
-     .build = build_guided_target,
-     .reference = refer_guided_target,
-     .tolerance = 2e-7,
+     .outputs = 1, .build = build_guided_target, .reference = refer_guided_target, .tolerance = 2e-7,
      .x = {1.4, 0.1, 0.9}},
-    {.op = "guided_target",
-     .label = "in place",
+    {.op = "guided_target", .label = "in place",
      .inputs = {OP_INPUT("target", 3, 2, 70), OP_INPUT("final", 3, 2, 70), OP_INPUT("intermediate", 3, 2, 70),
                 OP_RANGE("t", 0, 1, 3)},
-     .outputs = 1,
-     .build = build_guided_target,
-     .reference = refer_guided_target,
-     .tolerance = 2e-7,
-     .n = {0, 1},
+     .outputs = 1, .build = build_guided_target, .reference = refer_guided_target, .tolerance = 2e-7, .n = {0, 1},
      .x = {2.5, 0, 1}},
     SQUARED_ERROR_ROW("1", 1, 1),
     SQUARED_ERROR_ROW("13x127", 13, 127),
     SQUARED_ERROR_ROW("3x4x32x32", 3, 4, 32, 32),
     SQUARED_ERROR_ROW("2x3x127x129", 2, 3, 127, 129),
-    {.op = "loss",
-     .label = "1",
-     .inputs = {OP_STEPS, TERM("final", 1, true), TERM("auxiliary", 1, true)},
-     .outputs = 1,
-     .build = build_loss,
-     .reference = refer_loss,
-     .tolerance = 1e-7,
-     .gradient_tolerance = 1e-6,
-     .n = {2},
-     .x = {1, 0.5}},
-    {.op = "loss",
-     .label = "3 terms of 127",
+    COSINE_ROW("1", 1, 1, 1),
+    COSINE_ROW("13x4x5x7", 13, 4, 5, 7),
+    COSINE_ROW("3x32x129", 3, 32, 129),
+    {.op = "cosine_loss", .label = "of nothing", .inputs = {OP_FILLED("prediction", fill_nothing, 2, 3, 5),
+     OP_INPUT("target", 2, 3, 5)}, .outputs = 1, .build = build_cosine_loss, .reference = refer_cosine_loss,
+     .tolerance = 1e-7, .x = {1e-8}},
+    {.op = "loss", .label = "1", .inputs = {OP_STEPS, TERM("final", 1, true), TERM("auxiliary", 1, true)},
+     .outputs = 1, .build = build_loss, .reference = refer_loss, .tolerance = 1e-7, .gradient_tolerance = 1e-6,
+     .n = {2}, .x = {1, 0.5}},
+    {.op = "loss", .label = "3 terms of 127",
      .inputs = {OP_STEPS, TERM("final", 127, true), TERM("auxiliary", 127, true), TERM("cosine", 127, true)},
-     .outputs = 1,
-     .build = build_loss,
-     .reference = refer_loss,
-     .tolerance = 1e-7,
-     .gradient_tolerance = 1e-6,
-     .n = {3},
-     .x = {1, 0.3, 0.7}},
-    {.op = "write_losses",
-     .label = "13",
+     .outputs = 1, .build = build_loss, .reference = refer_loss, .tolerance = 1e-7, .gradient_tolerance = 1e-6,
+     .n = {3}, .x = {1, 0.3, 0.7}},
+    {.op = "write_losses", .label = "13",
      .inputs = {OP_STEPS, OP_METRICS, TERM("final", 13, false), TERM("auxiliary", 13, false)},
-     .build = build_write_losses,
-     .reference = refer_write_losses,
-     .tolerance = 1e-7,
-     .n = {2},
-     .x = {1, 0.5}},
-    {.op = "write_losses",
-     .label = "one term",
+     .build = build_write_losses, .reference = refer_write_losses, .tolerance = 1e-7, .n = {2}, .x = {1, 0.5}},
+    {.op = "write_losses", .label = "one term",
      .inputs = {OP_STEPS, OP_METRICS, TERM("final", 5, false)},
-     .build = build_write_losses,
-     .reference = refer_write_losses,
-     .tolerance = 1e-7,
-     .n = {1},
-     .x = {1}},
+     .build = build_write_losses, .reference = refer_write_losses, .tolerance = 1e-7, .n = {1}, .x = {1}},
 };

@@ -21,6 +21,7 @@ static struct {
     parameter_layout *layout;
     model_config config;
     uint32_t calls; // of the last adaptive run
+    const model_config *weak; // guides in the head's place where there
 } test;
 
 static int set_up(void **state) {
@@ -53,18 +54,22 @@ static uint32_t name_number(const char *name) {
 
 // Random weights everywhere, so that nothing is hidden by zero initialisation; by name, so that a model without the
 // head has those of one with it.
+static void add_weights(store *s, const parameter_layout *l, const char *set) {
+    assert_int_equal(parameter_memory_add(s, l, set, STORAGE_F32), IGVK_OK);
+    for (size_t i = 0; i < parameter_count(l); i++) {
+        uint64_t n = shape_elements(parameter_at(l, i)->shape);
+        float *v = malloc(n * sizeof *v);
+        for (uint64_t k = 0; k < n; k++)
+            v[k] = 0.1f * (float)random_normal(1, STREAM_INITIALISATION, 0, name_number(parameter_at(l, i)->name), k);
+        assert_int_equal(parameter_memory_write(s, l, set, i, v), IGVK_OK);
+        free(v);
+    }
+}
+
 static store *make_store(void) {
     store *s = NULL;
     assert_int_equal(store_create(test.device, &s), IGVK_OK);
-    assert_int_equal(parameter_memory_add(s, test.layout, "ema", STORAGE_F32), IGVK_OK);
-    for (size_t i = 0; i < parameter_count(test.layout); i++) {
-        uint64_t n = shape_elements(parameter_at(test.layout, i)->shape);
-        float *v = malloc(n * sizeof *v);
-        for (uint64_t k = 0; k < n; k++)
-            v[k] = 0.1f * (float)random_normal(1, STREAM_INITIALISATION, 0, name_number(parameter_at(test.layout, i)->name), k);
-        assert_int_equal(parameter_memory_write(s, test.layout, "ema", i, v), IGVK_OK);
-        free(v);
-    }
+    add_weights(s, test.layout, "ema");
     return s;
 }
 
@@ -78,6 +83,14 @@ static void sample(const sampling_method *m, uint32_t batch, float *out) {
     parameter_set set = {.layout = test.layout, .arena_name = "ema", .role = ROLE_PARAMETER};
     sampler_options o = {.device = test.device, .store = s, .config = &test.config, .parameters = &set, .batch = batch,
                          .adaptive = m->solver == SOLVER_DOPRI5};
+    parameter_layout *weak_layout = parameter_layout_create(1 << 20);
+    parameter_set weak_set = {.layout = weak_layout, .arena_name = "weak", .role = ROLE_PARAMETER};
+    if (test.weak) {
+        model_kind_find(test.weak->kind)->parameters(test.weak, weak_layout);
+        add_weights(s, weak_layout, "weak");
+        o.weak_config = test.weak;
+        o.weak_parameters = &weak_set;
+    }
     assert_int_equal(schedule_make(m, &stages, &o.stage_count), IGVK_OK);
     o.stages = stages;
     assert_int_equal(sampler_create(&o, &sampler), IGVK_OK);
@@ -89,6 +102,7 @@ static void sample(const sampling_method *m, uint32_t batch, float *out) {
     }
     sampler_destroy(&sampler);
     store_destroy(&s);
+    parameter_layout_destroy(&weak_layout);
     free(stages);
 }
 
@@ -137,6 +151,34 @@ static void a_model_without_a_head_samples(void **state) {
     test.config = whole;
     free(with);
     free(without);
+}
+
+// With the weak model's weights equal to the head's model nothing is gained: any scale gives the unguided image; and a
+// weak model of its own size changes it.
+static void autoguidance(void **state) {
+    (void)state;
+    uint64_t count = IMAGES * model_elements(&test.config);
+    float *plain = calloc(count, sizeof *plain), *same = calloc(count, sizeof *same), *weaker = calloc(count, sizeof *weaker);
+    sampling_method m = {.solver = SOLVER_EULER, .steps = 3, .ig = {1, 0, 1}, .cfg = {1.5, 0, 1}};
+    model_config weak = test.config;
+    sample(&m, 5, plain);
+    m.ig.scale = 2;
+    test.weak = &weak;
+    sample(&m, 5, same);
+    double difference = 0, change = 0;
+    weak.depth = 1;
+    weak.head_after = 0;
+    sample(&m, 5, weaker);
+    test.weak = NULL;
+    for (uint64_t i = 0; i < count; i++) {
+        difference = fmax(difference, fabs((double)plain[i] - (double)same[i]));
+        change = fmax(change, fabs((double)plain[i] - (double)weaker[i]));
+    }
+    assert_true(difference < 1e-5);
+    assert_true(change > 1e-2);
+    free(plain);
+    free(same);
+    free(weaker);
 }
 
 // Noises and variances of DDPM belong to images, too.
@@ -205,6 +247,7 @@ static void adaptive_steps_reach_the_same_end(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(images_do_not_depend_on_their_batch),
                                        cmocka_unit_test(a_model_without_a_head_samples),
+                                       cmocka_unit_test(autoguidance),
                                        cmocka_unit_test(diffusion_images_do_not_depend_on_their_batch),
                                        cmocka_unit_test(adaptive_steps_reach_the_same_end)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
