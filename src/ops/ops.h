@@ -34,6 +34,32 @@ tensor_id op_column_sum(graph *g, tensor_id dy);
 // qkv [N, T, 3D] laid out [q | k | v], each of `heads` heads of D / heads <= 128 -> [N, T, D].
 // softmax(q k^T / sqrt(D / heads)) v, online softmax, no score matrix in memory.
 tensor_id op_attention(graph *g, tensor_id qkv, uint32_t heads);
+// ---- token_order.c: some of an image's tokens, in an order of their own
+// ---------------------------------------------- Tokens [N, T] in the order `order` (u32 [N, T], a permutation each;
+// `restore` is its inverse), of which the first kept[0] (u32 [1]) are seen.
+typedef struct token_order {
+    tensor_id order, restore, kept;
+} token_order;
+// Drawn: kept = T (1 - ratio - spread u), u uniform, one for the step. By the step block, or by seeds as op_normal
+// takes them, and then u = 1/2.
+token_order op_draw_order(graph *g, tensor_id steps, tensor_id seeds, uint32_t images, uint32_t tokens, double ratio,
+                          double spread);
+uint32_t tokens_kept_at_most(uint32_t tokens, double ratio); // the upper bound that shapes have
+// x [N, T, D] -> [N, most, D], the kept tokens in their order, then zeros; and back, zeros in the others' places.
+tensor_id op_take_tokens(graph *g, tensor_id x, const token_order *o, uint32_t most);
+tensor_id op_put_tokens_back(graph *g, tensor_id x, const token_order *o);
+// [N, T, D]: of `visible` where a token is kept, else of `masked`, which may be one token [D].
+tensor_id op_select_tokens(graph *g, tensor_id visible, tensor_id masked, const token_order *o);
+// ---- attention_bias.c: attention with a bias added to scores after their scale, by relative position
+// ------------------ Tokens are the patches of a grid row by row, or the kept ones of an order, in it; rows beyond
+// those are anything, and their gradient must be zero. Score of query patch (r, c) and key patch (r', c') gets table[(r
+// - r' + rows - 1)(2 columns - 1) + c - c' + columns - 1, head].
+typedef struct attention_bias_options {
+    uint32_t heads, rows, columns;
+    tensor_id table;          // [(2 rows - 1)(2 columns - 1) + 3, heads]
+    const token_order *order; // null: all patches
+} attention_bias_options;
+tensor_id op_attention_bias(graph *g, tensor_id qkv, const attention_bias_options *o);
 // ---- norm.c: norm(x) weight (1 + scale) + shift over the width ------------------------------------------
 // LayerNorm, or RMSNorm (no mean is taken away). x [N, T, D], scale and shift [N, D], weight [D].
 typedef enum norm_kind { NORM_LAYER, NORM_RMS } norm_kind;
