@@ -3,6 +3,7 @@
 
 #include "api/options.h"
 #include "core/file.h"
+#include "models/objective.h"
 #include "training/run_folder.h"
 
 #include <jansson.h>
@@ -41,6 +42,19 @@ static void override(uint32_t *field, uint64_t value) {
         *field = (uint32_t)value;
 }
 
+// What only paths between data and noise have.
+static igvk_status check_discrete(const igvk_train_options *o, const model_config *c) {
+    const bool path = o->path != 0, times = o->times != 0, target = o->guided_target != 1;
+    if (path || times || target)
+        return fail(IGVK_ERROR_INVALID,
+                    "%s: is not of a model of kind %s, whose times are the steps of a noising process",
+                    path    ? "--path-type cosine"
+                    : times ? "--times lognormal"
+                            : "--guided-target",
+                    c->kind);
+    return IGVK_OK;
+}
+
 igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, uint32_t height, uint32_t width,
                                uint32_t classes, model_config *out) {
     igvk_status status = IGVK_OK;
@@ -65,7 +79,9 @@ igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, u
         out->head_after = out->depth >= 3 ? out->depth / 3 : 1;
     override(&out->head_after, o->head_after);
     TRY(model_config_check(out));
-    if (model_kind_find(out->kind)->time != MODEL_NOISE_AT_ONE)
+    if (model_kind_find(out->kind)->time == MODEL_DISCRETE)
+        TRY(check_discrete(o, out));
+    if (!model_objective_of(out))
         THROW(IGVK_ERROR_INVALID, "--model %s: this version does not train its kind; train a SiT", o->model);
 done:
     return status;
