@@ -25,6 +25,10 @@ static const igvk_option table[] = {
     {"resume", "DIR", OPTION_PATH(resume), "Run", "run folder to go on with; needs no other flag", FREE},
     {"seed", "N", OPTION_INTEGER(seed, 0, OPTION_LARGEST, "0"), "Run", "of weights, order, noise and times", FIXED},
 
+    {"recipe", "NAME", OPTION_TEXT(recipe, ""), "Model", "model and settings as published; other flags override them",
+     FIXED},
+    {"recipes", NULL, OPTION_FLAG(recipes), "Model", "list the recipes, their settings, sources and figures, and end",
+     FREE},
     {"model", "PRESET", OPTION_TEXT(model, ""), "Model", "SiT-S, -B, -L or -XL with /2, /4 or /8: SiT-B/2", FIXED},
     {"init", "PATH", OPTION_PATH(init), "Model",
      "weights to start from, with their model: a checkpoint, an export or a run folder", FIXED},
