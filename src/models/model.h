@@ -23,7 +23,7 @@ typedef struct model_config {
     bool rms_norm, swiglu, rotary, no_shift; // in place of LayerNorm, of GELU; no_shift: adaLN scales and gates only
     bool learn_sigma;          // the outputs have a second half of channels, for the variance
     uint32_t decode_layers;    // MDTv2: the last blocks, which see all tokens
-    double mask_ratio; // MDTv2: of the tokens hidden in training's masked pass, up to 0.2 more are; 0: no such pass
+    double mask_ratio; // MDTv2: of the tokens hidden in training's masked pass; up to 0.2 more are
     double mlp_ratio;
     path_kind path; // the interpolant it was trained on; linear and of no meaning with MODEL_DISCRETE
 } model_config;
