@@ -24,6 +24,7 @@ static const struct kind {
     {"lightningdit_sampler", parity_run_sampler},
     {"autoencoder_kl", parity_run_autoencoder},
     {"dit", parity_run_diffusion},
+    {"mdtv2", parity_run_diffusion},
 };
 
 static parity_runner runner_of(const char *kind) {

@@ -79,7 +79,7 @@ typedef struct model_kind {
     const struct model_objective *objective; // null: not trained
 } model_kind;
 
-extern const model_kind sit_kind, dit_kind, lightningdit_kind;
+extern const model_kind sit_kind, dit_kind, lightningdit_kind, mdtv2_kind;
 
 const model_kind *model_kind_find(const char *name); // null where none
 // By preset name over all kinds; the error lists what there is.
