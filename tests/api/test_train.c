@@ -230,6 +230,7 @@ static void sheets_of_a_run_are_drawn_and_a_failing_one_is_told(void **state) {
 static void small_run(igvk_train_options *o, const char *name, const char *preset) {
     new_run(o, name);
     set(o, "model", preset);
+    set(o, "depth", "6"); // an MDTv2 decodes by four
     set(o, "validate-every", "2");
     set(o, "steps", "4");
 }
@@ -250,10 +251,10 @@ static void check_kind(const char *preset, const char *solver) {
     igvk_train_options whole, halves;
     igvk_sample_options s;
     char *a = NULL, *b = NULL, path[IGVK_TEXT + 64];
-    char names[2][32];
+    char names[2][64];
     size_t a_size = 0, b_size = 0;
-    snprintf(names[0], sizeof names[0], "%s-whole", solver);
-    snprintf(names[1], sizeof names[1], "%s-halves", solver);
+    snprintf(names[0], sizeof names[0], "%.5s-%s-whole", preset, solver);
+    snprintf(names[1], sizeof names[1], "%.5s-%s-halves", preset, solver);
     small_run(&whole, names[0], preset);
     assert_int_equal(train(&whole), IGVK_OK);
     small_run(&halves, names[1], preset);
@@ -291,6 +292,11 @@ static void a_dit_trains_resumes_and_samples(void **state) {
     check_kind("DiT-S/2", "ddim");
 }
 
+static void an_mdt_trains_resumes_and_samples(void **state) {
+    (void)state;
+    check_kind("MDTv2-S/2", "ddpm");
+}
+
 static void paths_are_refused_with_discrete_times(void **state) {
     static const char *const bad[][2] = {{"path-type", "cosine"}, {"times", "lognormal"}, {"guided-target", "1.5"}};
     igvk_train_options o;
@@ -312,6 +318,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_resumed_run_keeps_what_it_changed),
         cmocka_unit_test(a_refused_resume_changes_no_configuration),
         cmocka_unit_test(a_dit_trains_resumes_and_samples),
+        cmocka_unit_test(an_mdt_trains_resumes_and_samples),
         cmocka_unit_test(paths_are_refused_with_discrete_times),
         cmocka_unit_test(a_lightningdit_takes_its_recipe),
         cmocka_unit_test(other_kinds_and_paths_are_refused),
