@@ -210,13 +210,17 @@ typedef struct igvk_train_options {
     uint32_t init_weights;  // which of its weights: 0 EMA, 1 model
     char device[IGVK_TEXT];
     uint64_t width, depth, heads, patch, head_after; // 0: the preset's
-    bool qk_norm;
+    bool qk_norm, no_shift;
+    uint32_t rms_norm, swiglu, rotary; // 0 the model's, 1 on, 2 off
     uint32_t path;  // 0 linear, 1 cosine
     uint32_t times; // 0 uniform, 1 lognormal
     double auxiliary_weight, label_dropout;
     double guided_target, guided_low, guided_high; // 1: off
     uint64_t batch, micro_batch; // micro_batch 0: the largest that fits
-    double learning_rate, beta1, beta2, epsilon, weight_decay, clip;
+    uint32_t optimizer;                               // 0 the model's, 1 AdamW, 2 Muon
+    double learning_rate, beta1, beta2, epsilon, weight_decay, clip; // learning_rate, beta2: 0 the optimizer's
+    double muon_momentum, muon_decay;
+    bool muon_rounding; // Newton-Schulz steps rounded to bf16
     uint64_t warmup;
     double ema;
     bool ema_warmup;

@@ -5,6 +5,8 @@
 
 #include "step_block.h"
 #include "api/loaded_model.h"
+#include "sampling/diffusion.h"
+#include "sampling/step_words.h"
 #include "training/step_graph.h"
 #include "vulkan/parameter_memory.h"
 #include "vulkan/run_once.h"
@@ -151,18 +153,121 @@ done:
     return status;
 }
 
+// ---- guidance of a growing scale -------------------------------------------------------------------
+
+#define GUIDED_CHANNELS 3
+
+typedef struct scaled_case {
+    parity_case *c;
+    const json_t *run;
+    model_config model;
+    parameter_layout *layout;
+    store *store;
+    const safetensors_entry *shape; // of the images
+    float *images, *out;            // out [2 N, 2 C, H, W]: the classes' rows, then those without
+    uint32_t *times, *labels;
+} scaled_case;
+
+// Image n with and without its class, guided by the scale of its own time.
+static igvk_status run_scaled(scaled_case *t, uint64_t n) {
+    igvk_status status = IGVK_OK;
+    const model_config *m = &t->model;
+    const uint64_t elements = model_elements(m), channel = (uint64_t)m->height * m->width, half = 2 * elements;
+    const tensor_shape one = SHAPE(1, 2 * m->channels, m->height, m->width);
+    const uint32_t labels[] = {t->labels[n], m->classes};
+    const float time[] = {(float)t->times[n], (float)t->times[n]};
+    uint32_t words[(1 + STEP_RING) * STEP_WORDS] = {0};
+    float *guided = t->out + n * half, *unguided = t->out + (t->shape->shape[0] + n) * half;
+    graph *g = graph_new();
+    if (!g)
+        return fail_memory("a graph", 0);
+    const double scale = diffusion_cfg_scale(parity_number_or(t->run, "cfg_scale", 1),
+                                             parity_number_or(t->run, "scale_pow", 4), t->times[n] / 1000.0);
+    step_words_of_stage(&(sampling_stage){.ig = 1, .cfg = scale}, words + STEP_WORDS);
+    const parameter_set set = {.layout = t->layout, .arena_name = SET_LOADED, .role = ROLE_PARAMETER};
+    const tensor_id x = graph_external(g, ROLE_INPUT, "x", STORAGE_F32, SHAPE(1, m->channels, m->height, m->width));
+    const model_inputs in = {.x = op_repeat(g, x, 2),
+                             .t = graph_external(g, ROLE_INPUT, "t", STORAGE_F32, SHAPE(2)),
+                             .labels = graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(2))};
+    const model_outputs out = model_kind_find(m->kind)->build(g, m, &set, &in);
+    const tensor_id row = op_split_columns(g, graph_view(g, out.final_output, 0, SHAPE(1, 2 * half), NULL), 2);
+    const tensor_id null_half = graph_output(g, row, 1);
+    const guidance_inputs guidance = {.final_output = graph_view(g, row, 0, one, NULL),
+                                      .null_final = graph_view(g, null_half, 0, one, NULL),
+                                      .cfg_elements = GUIDED_CHANNELS * channel};
+    const tensor_id steps = graph_external(g, ROLE_INPUT, "steps", STORAGE_U32, SHAPE((1 + STEP_RING) * STEP_WORDS));
+    once_input inputs[] = {{"x", t->images + n * elements, elements * 4},
+                           {"t", time, sizeof time},
+                           {"labels", labels, sizeof labels},
+                           {"steps", words, sizeof words}};
+    once_output outputs[] = {{op_guidance(g, steps, &guidance), guided, half * 4}, {null_half, unguided, half * 4}};
+    TRY(run_once(t->c->device, t->store, &g, inputs, 4, outputs, 2));
+    memcpy(unguided, guided, GUIDED_CHANNELS * channel * sizeof *guided);
+done:
+    graph_destroy(&g);
+    return status;
+}
+
+static igvk_status read_scaled(scaled_case *t) {
+    igvk_status status = IGVK_OK;
+    const safetensors_entry *times = NULL, *labels = NULL;
+    TRY(parity_floats(t->c->inputs, "cx", &t->images, &t->shape));
+    TRY(parity_words(t->c->inputs, "ct", &t->times, &times));
+    TRY(parity_words(t->c->inputs, "cy", &t->labels, &labels));
+    const uint64_t *s = t->shape->shape;
+    if (t->shape->rank != 4 || s[0] > 1 << 16 || times->elements != s[0] || labels->elements != s[0])
+        THROW(IGVK_ERROR_INVALID, "%s: cx, ct and cy do not fit each other", t->c->folder);
+    TRY(parity_model_config(t->c, json_object_get(t->c->root, "config"), s[2], s[3], &t->model));
+    if (t->model.channels != s[1] || s[1] < GUIDED_CHANNELS || !t->model.learn_sigma)
+        THROW(IGVK_ERROR_INVALID, "%s: images do not have the model's channels", t->c->folder);
+    TRY(parity_check_labels(t->c, &t->model, t->labels, s[0]));
+    t->out = calloc(4 * t->shape->elements + 1, sizeof *t->out);
+    if (!t->out)
+        THROW(IGVK_ERROR_MEMORY, "out of memory for guided outputs");
+done:
+    return status;
+}
+
+static igvk_status scaled_run(parity_case *c, const json_t *run) {
+    igvk_status status = IGVK_OK;
+    scaled_case t = {.c = c, .run = run};
+    TRY(read_scaled(&t));
+    t.layout = layout_for(c->device, &t.model);
+    TRY(t.layout ? parameter_layout_check(t.layout) : fail_memory("the parameter layout", 0));
+    TRY(store_create(c->device, &t.store));
+    TRY(parity_load_weights(c, t.store, t.layout, SET_LOADED, c->weights, ""));
+    for (uint64_t n = 0; n < t.shape->shape[0]; n++)
+        TRY(run_scaled(&t, n));
+    TRY(parity_give(c, t.out, 4 * t.shape->elements, "%s/out", parity_text_or(run, "name", "")));
+done:
+    store_destroy(&t.store);
+    parameter_layout_destroy(&t.layout);
+    free(t.images);
+    free(t.times);
+    free(t.labels);
+    free(t.out);
+    return status;
+}
+
+// ---- all -------------------------------------------------------------------------------------------
+
 igvk_status parity_run_diffusion(parity_case *c) {
     igvk_status status = IGVK_OK;
+    bool samples = false;
     size_t i;
     json_t *entry;
     json_array_foreach(c->runs, i, entry) {
-        const char *name = parity_text_or(entry, "name", "");
-        if (strcmp(name, "forward") == 0)
-            TRY(parity_forward_run(c, entry));
-        if (strncmp(name, "train", 5) == 0)
+        if (json_object_get(entry, "sampler"))
+            samples = true;
+        else if (json_object_get(entry, "scale_pow"))
+            TRY(scaled_run(c, entry));
+        else if (strncmp(parity_text_or(entry, "name", ""), "train", 5) == 0)
             TRY(losses_run(c, entry));
+        else
+            TRY(parity_forward_run(c, entry));
     }
-    TRY(parity_run_sampler(c));
+    if (samples)
+        TRY(parity_run_sampler(c));
 done:
     return status;
 }

@@ -21,6 +21,7 @@ static sampling_method method_of(const train_sheet *s) {
     const bool discrete = model_kind_find(s->config->kind)->time == MODEL_DISCRETE;
     return (sampling_method){.solver = discrete ? SOLVER_DDIM : SOLVER_HEUN,
                              .steps = s->steps,
+                             .cfg_channels = discrete && s->config->channels > 3 ? 3 : 0, // as sampling has it
                              .path = s->config->path,
                              .ig = {s->ig_scale, 0, 1},
                              .cfg = {s->config->null_class ? s->cfg_scale : 1, 0, 1}};

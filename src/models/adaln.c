@@ -11,6 +11,8 @@
 
 bool adaln_preset(const char *name, const char *family, const adaln_size *sizes, size_t count, const uint32_t *patches,
                   model_config *c) {
+    if (strcmp(name, family) == 0)
+        return true;
     for (size_t i = 0; i < count; i++)
         for (const uint32_t *patch = patches; *patch; patch++) {
             char full[32];
