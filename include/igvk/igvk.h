@@ -208,6 +208,7 @@ typedef struct igvk_train_options {
     char model[IGVK_TEXT];  // preset "SiT-B/2", or empty with width, depth, heads, patch
     char init[IGVK_TEXT];   // weights to start from, in place of `model`: a checkpoint, an export or a run folder
     uint32_t init_weights;  // which of its weights: 0 EMA, 1 model
+    bool train_head_only;   // with `init`: all but the auxiliary head stays as it is, and the head may be new
     char device[IGVK_TEXT];
     uint64_t width, depth, heads, patch, head_after; // 0: the preset's
     bool qk_norm, no_shift;

@@ -36,6 +36,8 @@ static const igvk_option table[] = {
     {"init", "PATH", OPTION_PATH(init), "Model",
      "weights to start from, with their model: a checkpoint, an export or a run folder", FIXED},
     {"init-weights", "WHICH", OPTION_CHOICE(init_weights, weights, "ema"), "Model", "which of its weights", FIXED},
+    {"train-head-only", NULL, OPTION_FLAG(train_head_only), "Model",
+     "with --init: train the auxiliary head alone, new where the file has none, and leave all else as it is", FIXED},
     {"width", "N", SIZE(width, 65536), "Model", "channels of a token; 0: the preset's", FIXED},
     {"depth", "N", SIZE(depth, 1024), "Model", "blocks; 0: the preset's", FIXED},
     {"heads", "N", SIZE(heads, 4096), "Model", "attention heads, of --width / --heads channels; 0: the preset's",
