@@ -281,7 +281,8 @@ static void test_usual(void **state) {
     assert_non_null(strstr(notes, "path is cosine, as published for SiT-XL/2"));
     c.head_after = 1, c.path = PATH_LINEAR;
     assert_recognised(&c, &usual, &(model_hints){.head_after = 1, .knows_path = true});
-    c.head_after = 2, c.path = PATH_COSINE;
+    c.head_after = 2;
+    usual.path = PATH_LINEAR;
     strcpy(usual.preset, "LightningDiT-XL/1"); // its time, too
     strcpy(c.kind, "lightningdit");
     assert_recognised(&c, &usual, NULL);
