@@ -67,6 +67,24 @@ grep -q 'is not a SiT-B/2' log || fail 'that the model is another is not told'
 works --model "$demo" --ig-scale 1.2 --ig-guidance-low 0.3 --classes A,B --sheet flags.png
 cmp -s recipe.png flags.png || fail 'a recipe with flags is not these flags'
 
+# ---- a second model in the auxiliary head's place
+works --model "$demo" --classes A,B --autoguidance "$demo" --autoguidance-scale 1.5 --npz self.npz
+works --model "$demo" --classes A,B --npz none.npz
+cmp -s self.npz none.npz || fail 'a model guided by itself is not that model'
+"$program" train --data glyphs --out weak --width 32 --depth 2 --heads 2 --patch 4 --head-after 1 --batch 4 \
+    --steps 2 --sheet-every 0 --validate-every 0 >log 2>&1 || fail train
+works --model weak --count 2 --autoguidance plain --autoguidance-scale 1.5 --npz guided.npz
+grep -q 'no-class' log && fail 'a weak model without a no-class row is refused without CFG'
+refuses '--autoguidance plain: was trained without a no-class label' --model weak --autoguidance plain \
+    --autoguidance-scale 1.5 --cfg-scale 1.5 --sheet no.png
+refuses 'needs --autoguidance' --model "$demo" --autoguidance-scale 1.5 --sheet no.png
+refuses 'does nothing at --autoguidance-scale 1' --model "$demo" --autoguidance "$demo" --sheet no.png
+refuses 'exclude each other' --model "$demo" --autoguidance "$demo" --autoguidance-scale 2 --ig-scale 1.4 --sheet no.png
+refuses '--autoguidance plain: makes images of 1x16x16 in 2 classes, --model of 1x16x16 in 26' --model "$demo" \
+    --autoguidance plain --autoguidance-scale 1.5 --sheet no.png
+refuses 'nowhere' --model "$demo" --autoguidance nowhere --autoguidance-scale 1.5 --sheet no.png
+[[ ! -e no.png ]] || fail 'a refused sheet was written'
+
 # ---- each sample above its nearest training image
 works --model plain --count 5 --against glyphs --nearest-sheet nearest.png
 grep -q 'nearest training image is of the class asked for: all: [0-5] of 5' log || fail 'no count of classes'
