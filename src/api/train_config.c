@@ -95,7 +95,8 @@ igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, u
     override(&out->head_after, o->head_after);
     TRY(model_config_check(out));
     if (!model_objective_of(out))
-        THROW(IGVK_ERROR_INVALID, "--model %s: this version does not train its kind; train a SiT or a LightningDiT", o->model);
+        THROW(IGVK_ERROR_INVALID, "--model %s: this version does not train its kind; train a SiT or a LightningDiT",
+              o->model);
 done:
     return status;
 }
