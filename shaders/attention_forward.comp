@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// variants: attention_forward=; attention_forward_keep=-DKEEP_LOG_SUM_EXP
+// variants: attention_forward=; attention_forward_keep=-DKEEP_LOG_SUM_EXP; attention_bias_forward=-DBIAS=2; attention_bias_forward_keep=-DBIAS=3 -DKEEP_LOG_SUM_EXP
 // softmax(q k^T / sqrt(D)) v, online: scores in base 2 against the largest one so far; when that grows, what was
 // summed shrinks. Lanes own queries.
 #version 450
@@ -16,6 +16,9 @@ TENSOR_WRITE(2, f32, log_sum_exp) // [N, heads, T], in base 2
 float q[DIMENSION * ROWS], o[DIMENSION * ROWS];
 float largest[ROWS], sum[ROWS];
 float weights[BLOCK * ROWS];
+#ifdef BIAS
+uint valid; // keys
+#endif
 
 void load_queries() {
     LOAD_OWN_ROWS(q, qkv, qkv_base(), QKV_STRIDE)
@@ -33,13 +36,13 @@ void load_queries() {
 void weigh(uint r, uint start, uint next) {
     float top = largest[r];
     UNROLL for (uint i = 0; i < BLOCK; i++)
-        top = counts(start + i, next) ? max(top, weights[i * ROWS + r]) : top;
+        top = counts(start + i, next) && IS_TOKEN(start + i) ? max(top, weights[i * ROWS + r]) : top;
     const float shrink = exp2_of_score(largest[r] - top);
     largest[r] = top;
     sum[r] *= shrink;
     UNROLL for (uint i = 0; i < BLOCK; i++) {
         const float w = exp2_of_score(weights[i * ROWS + r] - top);
-        weights[i * ROWS + r] = counts(start + i, next) ? w : 0.0;
+        weights[i * ROWS + r] = counts(start + i, next) && IS_TOKEN(start + i) ? w : 0.0;
         sum[r] += weights[i * ROWS + r];
     }
     UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++)
@@ -48,6 +51,12 @@ void weigh(uint r, uint start, uint next) {
 
 void main() {
     load_queries();
+#ifdef BIAS
+    valid = valid_tokens();
+    uint places[ROWS];
+    UNROLL for (uint r = 0; r < ROWS; r++)
+        places[r] = place_of(own_row(r));
+#endif
     uint next = 0;
     NO_UNROLL do {
         const uint start = block_start(next);
@@ -56,6 +65,10 @@ void main() {
         UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
             weights[i] = 0.0;
         ADD_DOT_PRODUCTS(weights, k, qkv, QKV_STRIDE, q)
+#ifdef BIAS
+        UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
+            weights[i] += bias_of(places[i % ROWS], place_of(start + i / ROWS));
+#endif
         UNROLL for (uint r = 0; r < ROWS; r++)
             weigh(r, start, next);
         ADD_WEIGHTED_ROWS(o, v, qkv, QKV_STRIDE, weights)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // dv = sum over queries of p dy; dk = sum over queries of p (dy . v - delta) q / sqrt(D), with the weights p
 // computed again from the log-sum-exp. Lanes own keys and their values.
+// variants: attention_key_gradient=; attention_bias_key_gradient=-DBIAS=5
 #version 450
 #include "include/tensor.glsl"
 #include "include/attention_tile.glsl"
@@ -27,6 +28,12 @@ void load_keys() {
 
 void main() {
     load_keys();
+#ifdef BIAS
+    const uint valid = valid_tokens();
+    uint places[ROWS];
+    UNROLL for (uint r = 0; r < ROWS; r++)
+        places[r] = place_of(own_row(r));
+#endif
     uint next = 0;
     NO_UNROLL do {
         const uint start = block_start(next);
@@ -39,9 +46,13 @@ void main() {
         UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
             weights[i] = -AT(f32, l, log_sum_exp, i / ROWS);
         ADD_DOT_PRODUCTS(weights, q, qkv, QKV_STRIDE, k)
+#ifdef BIAS
+        UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
+            weights[i] += bias_of(place_of(start + i / ROWS), places[i % ROWS]);
+#endif
         UNROLL for (uint i = 0; i < BLOCK * ROWS; i++) {
             const float w = exp2_of_score(weights[i]);
-            weights[i] = counts(start + i / ROWS, next) ? w : 0.0;
+            weights[i] = counts(start + i / ROWS, next) && IS_TOKEN(own_row(i % ROWS)) ? w : 0.0;
             slopes[i] = -AT(f32, e, delta, i / ROWS);
         }
         ADD_WEIGHTED_ROWS(dv, g, dy, WIDTH, weights)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // dq = sum over keys of p (dy . v - delta) k / sqrt(D), with the weights p computed again from the log-sum-exp, and
 // delta = dy . y, which the pass for keys reads too. Lanes own queries.
+// variants: attention_query_gradient=; attention_bias_query_gradient=-DBIAS=6
 #version 450
 #include "include/tensor.glsl"
 #include "include/attention_tile.glsl"
@@ -10,6 +11,9 @@ TENSOR_READ(2, f32, log_sum_exp) // [N, heads, T], in base 2
 TENSOR_READ(3, f32, dy)          // [N, T, D]
 TENSOR_WRITE(4, f32, dqkv)       // [N, T, 3 D]: the first third
 TENSOR_WRITE(5, f32, delta)      // [N, heads, T]
+#ifdef BIAS
+TENSOR_WRITE(9, f32, dscores) // [N, heads, keys, queries]
+#endif
 #define SCORE_SCALE SCALAR_F32(0)    // log2(e) / sqrt(dimension of a head)
 #define GRADIENT_SCALE SCALAR_F32(1) // 1 / sqrt(dimension of a head)
 
@@ -34,6 +38,12 @@ void load_queries() {
 
 void main() {
     load_queries();
+#ifdef BIAS
+    const uint valid = valid_tokens();
+    uint places[ROWS];
+    UNROLL for (uint r = 0; r < ROWS; r++)
+        places[r] = place_of(own_row(r));
+#endif
     uint next = 0;
     NO_UNROLL do {
         const uint start = block_start(next);
@@ -45,13 +55,22 @@ void main() {
             slopes[i] = -own_delta[i % ROWS];
         }
         ADD_DOT_PRODUCTS(weights, k, qkv, QKV_STRIDE, q)
+#ifdef BIAS
+        UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
+            weights[i] += bias_of(places[i % ROWS], place_of(start + i / ROWS));
+#endif
         UNROLL for (uint i = 0; i < BLOCK * ROWS; i++) {
             const float w = exp2_of_score(weights[i]);
-            weights[i] = counts(start + i / ROWS, next) ? w : 0.0;
+            weights[i] = counts(start + i / ROWS, next) && IS_TOKEN(start + i / ROWS) ? w : 0.0;
         }
         ADD_DOT_PRODUCTS(slopes, v, qkv, QKV_STRIDE, g)
         UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
             slopes[i] *= weights[i];
+#ifdef BIAS
+        UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
+            if (own_row(i % ROWS) < TOKENS && counts(start + i / ROWS, next))
+                STORE(f32, dscores, (statistics_base() + start + i / ROWS) * TOKENS + own_row(i % ROWS), slopes[i]);
+#endif
         ADD_WEIGHTED_ROWS(dq, k_again, qkv, QKV_STRIDE, slopes)
         next += BLOCK;
     } while (next < TOKENS);

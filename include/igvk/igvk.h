@@ -151,6 +151,9 @@ typedef struct igvk_sample_options {
     char sheet_rows[IGVK_TEXT]; // "none,cfg,ig,ig+cfg": one row each with the same seeds
     char grid[IGVK_TEXT];    // "ig=1,1.4,1.8 cfg=1,1.5": a sheet over two scales, or over one
     char compare[IGVK_TEXT]; // a second model, drawn below the first in the sheet
+    char vae[IGVK_TEXT];          // the autoencoder that makes pictures of latents; empty: previews in false colours
+    char latent_stats[IGVK_TEXT]; // statistics of its latents (VA-VAE)
+    uint64_t tile;                // decode in tiles of so many pixels a side; 0: whole pictures
     char autoguidance[IGVK_TEXT]; // a second, weaker model in the place of Internal Guidance's head; empty: none
     double autoguidance_scale;    // with it: final + (scale - 1)(final - the weak model's), 1: off; ig_low and ig_high
     char classes[IGVK_TEXT]; // "A,B", "3-7", "all", "random", "balanced"

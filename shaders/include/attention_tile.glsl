@@ -15,6 +15,10 @@ layout(constant_id = 4) const uint ROWS = 2;       // that a lane owns
 layout(constant_id = 5) const uint BLOCK = 8;      // other rows in one turn of the loop, at most TOKENS
 layout(constant_id = 6) const uint BROADCAST = 1;  // own rows from broadcasts that keep one lane, else gathers
 
+layout(constant_id = 7) const uint GRID_ROWS = 16; // with BIAS: of the patches that tokens are
+layout(constant_id = 8) const uint GRID_COLUMNS = 16;
+layout(constant_id = 9) const uint HAS_ORDER = 0; // with BIAS: tokens are some of the patches, in an order of their own
+
 const uint WIDTH = HEADS * DIMENSION;
 const uint QKV_STRIDE = 3 * WIDTH;           // from a token to the next
 const uint TILE = gl_WorkGroupSize.x * ROWS; // rows of a workgroup
@@ -110,3 +114,34 @@ float exp2_of_score(float x) {
             UNROLL for (uint r = 0; r < ROWS; r++)                                                                     \
                 own[d * ROWS + r] = fma(x, block[i * ROWS + r], own[d * ROWS + r]);                                    \
         }
+
+// ---- a bias of scores by relative position -------------------------------------------------------------------
+// With BIAS defined as the slot of the table [(2 rows - 1)(2 columns - 1) + 3, heads] (its last three rows are unused),
+// BIAS + 1 being the order u32 [N, rows columns] of patches and BIAS + 2 how many of them are tokens; without HAS_ORDER
+// both are bound to anything.
+#ifdef BIAS
+TENSOR_READ(BIAS, f32, bias_table)
+TENSOR_READ(BIAS + 1, u32, order)
+TENSOR_READ(BIAS + 2, u32, kept)
+
+const uint BIAS_STRIDE = 2 * GRID_COLUMNS - 1;
+
+uint valid_tokens() { return HAS_ORDER != 0 ? min(LOAD(u32, kept, 0), TOKENS) : TOKENS; }
+
+// A patch's place such that the difference of two tells the table's row.
+uint place_of(uint token) {
+    const uint patch_index = HAS_ORDER != 0
+        ? LOAD(u32, order, gl_WorkGroupID.z * (GRID_ROWS * GRID_COLUMNS) + clamped(token)) : clamped(token);
+    return patch_index / GRID_COLUMNS * BIAS_STRIDE + patch_index % GRID_COLUMNS;
+}
+
+// In base 2.
+float bias_of(uint query_place, uint key_place) {
+    const uint row = query_place + ((GRID_ROWS - 1) * BIAS_STRIDE + GRID_COLUMNS - 1) - key_place;
+    return LOAD(f32, bias_table, row * HEADS + gl_WorkGroupID.y) * 1.442695041;
+}
+
+#define IS_TOKEN(row) ((row) < valid) // of the kernel's `valid`
+#else
+#define IS_TOKEN(row) true // at no cost
+#endif

@@ -49,10 +49,10 @@
 #define RUNGE_KUTTA_SLOPES 7
 
 /* words of a metrics block */
-#define METRIC_LOSS 0           /* the weighted sum of the terms, this micro-batch's mean */
+#define METRIC_LOSS 0 /* the weighted sum of the terms, this micro-batch's mean */
 #define METRIC_GRADIENT_NORM 1
-#define METRIC_FINITE 2         /* 1 or 0 */
-#define METRIC_TERMS 4          /* LOSS_TERMS words: the terms' means, unweighted */
+#define METRIC_FINITE 2 /* 1 or 0 */
+#define METRIC_TERMS 4  /* LOSS_TERMS words: the terms' means, unweighted */
 
 #define LOSS_TERMS 8
 

@@ -32,7 +32,8 @@ static igvk_status hints_of(const igvk_import_options *o, model_hints *h) {
     if (o->classes[0])
         TRY(parse_u64("--classes", o->classes, 0, 1 << 20, &classes));
     if (strlen(o->kind) >= sizeof h->kind || (o->kind[0] && !model_kind_find(o->kind)))
-        THROW(IGVK_ERROR_INVALID, "--kind \"%.64s\": no kind of model is called so; sit is one", o->kind);
+        THROW(IGVK_ERROR_INVALID, "--kind \"%.64s\": no kind of model is called so: sit, dit, mdtv2 or lightningdit",
+              o->kind);
     strcpy(h->kind, o->kind);
     h->heads = (uint32_t)o->heads;
     h->head_after = (uint32_t)o->head_after;

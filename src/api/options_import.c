@@ -13,7 +13,7 @@ static const igvk_option table[] = {
     {"weights", "WHICH", OPTION_CHOICE(weights, weights, "ema"), "Import",
      "which of the file's weights; model where there is no ema"},
     {"kind", "NAME", OPTION_TEXT(kind, ""), "What the file does not tell",
-     "the kind of model: sit, dit, lightningdit; empty: by its tensors"},
+     "the kind of model: sit, dit, mdtv2, lightningdit; empty: by its tensors"},
     {"heads", "N", OPTION_INTEGER(heads, 0, 4096, "0"), "What the file does not tell", "attention heads; 0: found"},
     {"head-after", "K", OPTION_INTEGER(head_after, 0, 1024, "0"), "What the file does not tell",
      "the auxiliary head reads block K's output; 0: found"},

@@ -26,6 +26,7 @@ static const struct kind {
     {"muon", parity_run_muon},
     {"autoencoder_kl", parity_run_autoencoder},
     {"dit", parity_run_diffusion},
+    {"mdtv2", parity_run_diffusion},
 };
 
 static parity_runner runner_of(const char *kind) {

@@ -310,6 +310,8 @@ igvk_status parity_model_config(const parity_case *c, const json_t *config, uint
     out->mlp_ratio = parity_number_or(config, "mlp_ratio", 4);
     out->null_class = parity_number_or(config, "class_dropout_prob", 0) > 0;
     out->learn_sigma = json_is_true(json_object_get(config, "learn_sigma"));
+    out->mask_ratio = parity_number_or(config, "mask_ratio", 0);
+    TRY(parity_count(c, config, "decode_layer", 0, 1 << 10, 0, &out->decode_layers));
     out->qk_norm = json_is_true(json_object_get(config, lightning ? "use_qknorm" : "qk_norm"));
     out->rms_norm = json_is_true(json_object_get(config, "use_rmsnorm"));
     out->swiglu = json_is_true(json_object_get(config, "use_swiglu"));

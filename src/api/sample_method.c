@@ -101,18 +101,19 @@ void sample_method_describe(const sampling_method *m, uint32_t batch, char *out,
         [SOLVER_DDPM] = "DDPM",
         [SOLVER_DDIM] = "DDIM",
     };
-    char how[128];
+    char how[160];
     if (solver_is_discrete(m->solver))
-        snprintf(how, sizeof how, "%u steps %s, eta %g,%s CFG %g of power %g on %s channels", m->steps,
+        snprintf(how, sizeof how, "%u steps %s, eta %g,%s CFG's power %g and channels %s", m->steps,
                  m->spacing == SPACING_STRIDE ? "by a stride" : "in equal parts", m->eta, m->clip ? " clipped," : "",
-                 m->cfg.scale, m->cfg_power, m->cfg_channels ? "3" : "all");
+                 m->cfg_power, m->cfg_channels ? "3" : "all");
     else if (m->solver == SOLVER_DOPRI5)
-        snprintf(how, sizeof how, "tolerances %g and %g, batch %u", m->absolute, m->relative, batch);
+        snprintf(how, sizeof how, "tolerances %g and %g, batch %u, path %s, shift %g", m->absolute, m->relative, batch,
+                 m->path == PATH_COSINE ? "cosine" : "linear", m->shift);
     else
-        snprintf(how, sizeof how, "%u steps", m->steps);
-    snprintf(out, size, "%s %s, path %s, shift %g, IG %g on [%g, %g], CFG %g on [%g, %g]", solvers[m->solver], how,
-             m->path == PATH_COSINE ? "cosine" : "linear", m->shift, m->ig.scale, m->ig.low, m->ig.high, m->cfg.scale,
-             m->cfg.low, m->cfg.high);
+        snprintf(how, sizeof how, "%u steps, path %s, shift %g", m->steps, m->path == PATH_COSINE ? "cosine" : "linear",
+                 m->shift);
+    snprintf(out, size, "%s %s, IG %g on [%g, %g], CFG %g on [%g, %g]", solvers[m->solver], how, m->ig.scale, m->ig.low,
+             m->ig.high, m->cfg.scale, m->cfg.low, m->cfg.high);
 }
 
 uint32_t sample_method_batch(const igvk_sample_options *o, const sampling_method *m) {

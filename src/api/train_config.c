@@ -42,6 +42,19 @@ static void override(uint32_t *field, uint64_t value) {
         *field = (uint32_t)value;
 }
 
+// What only paths between data and noise have.
+static igvk_status check_discrete(const igvk_train_options *o, const model_config *c) {
+    const bool path = o->path != 0, times = o->times != 0, target = o->guided_target != 1;
+    if (path || times || target)
+        return fail(IGVK_ERROR_INVALID,
+                    "%s: is not of a model of kind %s, whose times are the steps of a noising process",
+                    path    ? "--path-type cosine"
+                    : times ? "--times lognormal"
+                            : "--guided-target",
+                    c->kind);
+    return IGVK_OK;
+}
+
 // A switch of an architecture: kinds without it in their configuration can't have it.
 static igvk_status switch_field(const model_config *m, const char *flag, const char *key, bool given, bool value,
                                 bool *field) {
@@ -94,9 +107,10 @@ igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, u
         out->head_after = out->depth >= 3 ? out->depth / 3 : 1;
     override(&out->head_after, o->head_after);
     TRY(model_config_check(out));
+    if (model_kind_find(out->kind)->time == MODEL_DISCRETE)
+        TRY(check_discrete(o, out));
     if (!model_objective_of(out))
-        THROW(IGVK_ERROR_INVALID, "--model %s: this version does not train its kind; train a SiT or a LightningDiT",
-              o->model);
+        THROW(IGVK_ERROR_INVALID, "--model %s: this version does not train its kind", o->model);
 done:
     return status;
 }

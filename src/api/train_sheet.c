@@ -18,8 +18,10 @@ static uint32_t column_count(const train_sheet *s) {
 }
 
 static sampling_method method_of(const train_sheet *s) {
-    return (sampling_method){.solver = SOLVER_HEUN,
+    const bool discrete = model_kind_find(s->config->kind)->time == MODEL_DISCRETE;
+    return (sampling_method){.solver = discrete ? SOLVER_DDIM : SOLVER_HEUN,
                              .steps = s->steps,
+                             .cfg_channels = discrete && s->config->channels > 3 ? 3 : 0, // as sampling has it
                              .path = s->config->path,
                              .ig = {s->ig_scale, 0, 1},
                              .cfg = {s->config->null_class ? s->cfg_scale : 1, 0, 1}};
@@ -74,7 +76,8 @@ igvk_status train_sheet_draw(const train_sheet *s, trainer *t, uint64_t step, co
     for (uint32_t i = 0; i < count; i++)
         requests[i] =
             (image_request){.label = classes ? (uint32_t)((uint64_t)i * classes / count) : 0, .seed = FIRST_SEED + i};
-    snprintf(title, sizeof title, "step %llu, EMA, Heun %u steps", (unsigned long long)step, s->steps);
+    snprintf(title, sizeof title, "step %llu, EMA, %s %u steps", (unsigned long long)step,
+             method_of(s).solver == SOLVER_DDIM ? "DDIM" : "Heun", s->steps);
     sheet_job job = {
         .device = s->device,
         .models = {{.store = trainer_store(t), .config = s->config, .parameters = &set, .batch = s->batch}},

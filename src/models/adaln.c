@@ -85,12 +85,17 @@ static uint32_t modulations(const model_config *c) { return c->no_shift ? 4 : 6;
 
 // ---- parameters ------------------------------------------------------------------------------------
 
+static const char *block_name(char name[32], uint32_t i) {
+    snprintf(name, 32, "blocks.%u", i);
+    return name;
+}
+
 static void add(parameter_layout *l, parameter_init init, double scale, tensor_shape shape, const char *name) {
     parameter_layout_add(l, &(parameter){.name = name, .shape = shape, .init = init, .scale = scale});
 }
 
-// PREFIX.weight [out, in] and PREFIX.bias [out]; biases start at zero everywhere.
-static void add_linear(parameter_layout *l, const char *prefix, uint32_t out, uint32_t in, parameter_init init) {
+// Biases start at zero everywhere.
+void adaln_add_linear(parameter_layout *l, const char *prefix, uint32_t out, uint32_t in, parameter_init init) {
     char name[96];
     snprintf(name, sizeof name, "%s.weight", prefix);
     add(l, init, 0.02, SHAPE(out, in), name);
@@ -132,48 +137,63 @@ static void add_table(parameter_layout *l, const model_config *c, const char *na
                                          .init = INIT_TABLE, .fill = fill, .context = kept});
 }
 
-static void add_attention(parameter_layout *l, const model_config *c, uint32_t block) {
+void adaln_add_attention(parameter_layout *l, const model_config *c, const char *block) {
     uint32_t d = c->hidden;
     char prefix[64];
-    snprintf(prefix, sizeof prefix, "blocks.%u.attn.qkv", block);
-    add_linear(l, prefix, 3 * d, d, INIT_XAVIER_UNIFORM);
+    snprintf(prefix, sizeof prefix, "%s.attn.qkv", block);
+    adaln_add_linear(l, prefix, 3 * d, d, INIT_XAVIER_UNIFORM);
     for (int k = 0; c->qk_norm && k < 2; k++) {
-        snprintf(prefix, sizeof prefix, "blocks.%u.attn.%c_norm", block, "qk"[k]);
+        snprintf(prefix, sizeof prefix, "%s.attn.%c_norm", block, "qk"[k]);
         add_norm(l, prefix, d / c->heads, !c->rms_norm);
     }
-    snprintf(prefix, sizeof prefix, "blocks.%u.attn.proj", block);
-    add_linear(l, prefix, d, d, INIT_XAVIER_UNIFORM);
+    snprintf(prefix, sizeof prefix, "%s.attn.proj", block);
+    adaln_add_linear(l, prefix, d, d, INIT_XAVIER_UNIFORM);
 }
 
-static void add_mlp(parameter_layout *l, const model_config *c, uint32_t block) {
+void adaln_add_mlp(parameter_layout *l, const model_config *c, const char *block) {
     char prefix[64];
-    snprintf(prefix, sizeof prefix, "blocks.%u.mlp.%s", block, c->swiglu ? "w12" : "fc1");
-    add_linear(l, prefix, (c->swiglu ? 2 : 1) * mlp_hidden(c), c->hidden, INIT_XAVIER_UNIFORM);
-    snprintf(prefix, sizeof prefix, "blocks.%u.mlp.%s", block, c->swiglu ? "w3" : "fc2");
-    add_linear(l, prefix, c->hidden, mlp_hidden(c), INIT_XAVIER_UNIFORM);
+    snprintf(prefix, sizeof prefix, "%s.mlp.%s", block, c->swiglu ? "w12" : "fc1");
+    adaln_add_linear(l, prefix, (c->swiglu ? 2 : 1) * mlp_hidden(c), c->hidden, INIT_XAVIER_UNIFORM);
+    snprintf(prefix, sizeof prefix, "%s.mlp.%s", block, c->swiglu ? "w3" : "fc2");
+    adaln_add_linear(l, prefix, c->hidden, mlp_hidden(c), INIT_XAVIER_UNIFORM);
 }
 
-static void add_block(parameter_layout *l, const model_config *c, uint32_t block) {
+void adaln_add_modulation(parameter_layout *l, const model_config *c, const char *block) {
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "%s.adaLN_modulation.1", block);
+    adaln_add_linear(l, prefix, modulations(c) * c->hidden, c->hidden, INIT_ZERO);
+}
+
+static void add_block(parameter_layout *l, const model_config *c, const char *block) {
     char prefix[64];
     for (int k = 1; c->rms_norm && k <= 2; k++) {
-        snprintf(prefix, sizeof prefix, "blocks.%u.norm%d", block, k);
+        snprintf(prefix, sizeof prefix, "%s.norm%d", block, k);
         add_norm(l, prefix, c->hidden, false);
     }
-    add_attention(l, c, block);
-    add_mlp(l, c, block);
-    snprintf(prefix, sizeof prefix, "blocks.%u.adaLN_modulation.1", block);
-    add_linear(l, prefix, modulations(c) * c->hidden, c->hidden, INIT_ZERO);
+    adaln_add_attention(l, c, block);
+    adaln_add_mlp(l, c, block);
+    adaln_add_modulation(l, c, block);
 }
 
-static void add_final_layer(parameter_layout *l, const model_config *c, const char *name, parameter_init init) {
+void adaln_add_final_layer(parameter_layout *l, const model_config *c, const char *name, parameter_init init) {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "%s.norm_final", name);
     if (c->rms_norm)
         add_norm(l, prefix, c->hidden, false);
     snprintf(prefix, sizeof prefix, "%s.linear", name);
-    add_linear(l, prefix, c->patch * c->patch * model_output_channels(c), c->hidden, init);
+    adaln_add_linear(l, prefix, c->patch * c->patch * model_output_channels(c), c->hidden, init);
     snprintf(prefix, sizeof prefix, "%s.adaLN_modulation.1", name);
-    add_linear(l, prefix, 2 * c->hidden, c->hidden, init);
+    adaln_add_linear(l, prefix, 2 * c->hidden, c->hidden, init);
+}
+
+void adaln_add_embedders(parameter_layout *l, const model_config *c) {
+    const uint32_t d = c->hidden;
+    add(l, INIT_XAVIER_UNIFORM, 0, SHAPE(d, c->channels, c->patch, c->patch), "x_embedder.proj.weight");
+    add(l, INIT_ZERO, 0, SHAPE(d), "x_embedder.proj.bias");
+    adaln_add_linear(l, "t_embedder.mlp.0", d, TIME_FEATURES, INIT_NORMAL);
+    adaln_add_linear(l, "t_embedder.mlp.2", d, d, INIT_NORMAL);
+    if (c->classes)
+        add(l, INIT_NORMAL, 0.02, SHAPE(c->classes + c->null_class, d), "y_embedder.embedding_table.weight");
 }
 
 // In the order of the official state dicts.
@@ -181,63 +201,50 @@ void adaln_parameters(const model_config *c, parameter_layout *l) {
     const uint32_t d = c->hidden, tokens = model_tokens(c);
     // Officially a parameter without a gradient, where the rotary tables are none.
     add_table(l, c, "pos_embed", SHAPE(1, tokens, d), true, fill_position_table);
-    add(l, INIT_XAVIER_UNIFORM, 0, SHAPE(d, c->channels, c->patch, c->patch), "x_embedder.proj.weight");
-    add(l, INIT_ZERO, 0, SHAPE(d), "x_embedder.proj.bias");
-    add_linear(l, "t_embedder.mlp.0", d, TIME_FEATURES, INIT_NORMAL);
-    add_linear(l, "t_embedder.mlp.2", d, d, INIT_NORMAL);
-    if (c->classes)
-        add(l, INIT_NORMAL, 0.02, SHAPE(c->classes + c->null_class, d), "y_embedder.embedding_table.weight");
+    adaln_add_embedders(l, c);
     if (c->rotary) {
         add_table(l, c, "feat_rope.freqs_cos", SHAPE(tokens, d / c->heads), false, fill_cosines);
         add_table(l, c, "feat_rope.freqs_sin", SHAPE(tokens, d / c->heads), false, fill_sines);
     }
     for (uint32_t i = 0; i < c->depth; i++)
-        add_block(l, c, i);
+        add_block(l, c, block_name((char[32]){0}, i));
     // LightningDiT's official code zeroes the last layer alone.
     const bool keeps = model_kind_find(c->kind)->time == MODEL_DATA_AT_ONE;
     if (c->head_after)
-        add_final_layer(l, c, "final_layer_xr", keeps ? INIT_XAVIER_UNIFORM : INIT_ZERO);
-    add_final_layer(l, c, "final_layer", INIT_ZERO);
+        adaln_add_final_layer(l, c, "final_layer_xr", keeps ? INIT_XAVIER_UNIFORM : INIT_ZERO);
+    adaln_add_final_layer(l, c, "final_layer", INIT_ZERO);
 }
 
 // ---- graph -----------------------------------------------------------------------------------------
 
-typedef struct builder {
-    graph *g;
-    const model_config *c;
-    const parameter_set *p;
-    tensor_id conditioning; // SiLU(c) [N, D]: what every adaLN linear reads
-} builder;
-
-static tensor_id weight(builder *b, const char *format, uint32_t block, const char *suffix) {
+tensor_id adaln_weight(adaln_builder *b, const char *format, const char *block, const char *suffix) {
     char prefix[64], name[96];
-    snprintf(prefix, sizeof prefix, format, block); // formats without %u ignore the block
+    snprintf(prefix, sizeof prefix, format, block); // formats without %s ignore the block
     snprintf(name, sizeof name, "%s.%s", prefix, suffix);
     return parameter_tensor(b->g, b->p, name);
 }
 
-// y = residual + gate * activation(x W^T + b) with the parameters PREFIX.weight, PREFIX.bias.
-static tensor_id linear(builder *b, tensor_id x, const char *format, uint32_t block, linear_options o) {
-    o.bias = weight(b, format, block, "bias");
-    return op_linear(b->g, x, weight(b, format, block, "weight"), &o);
+tensor_id adaln_linear(adaln_builder *b, tensor_id x, const char *format, const char *block, linear_options o) {
+    o.bias = adaln_weight(b, format, block, "bias");
+    return op_linear(b->g, x, adaln_weight(b, format, block, "weight"), &o);
 }
 
-// Tokens [N, T, D]: patch embedding (a convolution of kernel and stride p) plus the position table.
-static tensor_id embed_patches(builder *b, tensor_id x) {
+tensor_id adaln_embed_patches(adaln_builder *b, tensor_id x, tensor_id positions) {
     uint32_t d = b->c->hidden, inner = b->c->channels * b->c->patch * b->c->patch;
-    tensor_id kernel = graph_view(b->g, parameter_tensor(b->g, b->p, "x_embedder.proj.weight"), 0, SHAPE(d, inner), NULL);
-    tensor_id table = graph_view(b->g, parameter_tensor(b->g, b->p, "pos_embed"), 0, SHAPE(model_tokens(b->c), d), NULL);
+    tensor_id kernel =
+        graph_view(b->g, parameter_tensor(b->g, b->p, "x_embedder.proj.weight"), 0, SHAPE(d, inner), NULL);
     tensor_id patches = op_patchify(b->g, x, b->c->patch, PATCH_CHANNEL_FIRST);
-    return op_linear(b->g, patches, kernel,
-                     &(linear_options){.bias = parameter_tensor(b->g, b->p, "x_embedder.proj.bias"), .residual = table});
+    return op_linear(
+        b->g, patches, kernel,
+        &(linear_options){.bias = parameter_tensor(b->g, b->p, "x_embedder.proj.bias"), .residual = positions});
 }
 
-// c [N, D] = time embedding + label row.
-static tensor_id embed_conditions(builder *b, tensor_id t, tensor_id labels) {
+tensor_id adaln_embed_conditions(adaln_builder *b, tensor_id t, tensor_id labels) {
     graph *g = b->g;
     tensor_id features = graph_label(g, op_timestep_features(g, t, TIME_FEATURES), "t_freq");
-    tensor_id hidden = linear(b, features, "t_embedder.mlp.0", 0, (linear_options){.activation = ACTIVATION_SILU});
-    tensor_id time = graph_label(g, linear(b, hidden, "t_embedder.mlp.2", 0, (linear_options){0}), "t_emb");
+    tensor_id hidden =
+        adaln_linear(b, features, "t_embedder.mlp.0", NULL, (linear_options){.activation = ACTIVATION_SILU});
+    tensor_id time = graph_label(g, adaln_linear(b, hidden, "t_embedder.mlp.2", NULL, (linear_options){0}), "t_emb");
     if (b->c->classes == 0)
         return time;
     tensor_id label = op_embedding(g, labels, parameter_tensor(g, b->p, "y_embedder.embedding_table.weight"));
@@ -245,88 +252,88 @@ static tensor_id embed_conditions(builder *b, tensor_id t, tensor_id labels) {
 }
 
 // norm(x) (1 + scale) + shift; `format` names an RMSNorm's weight.
-static tensor_id modulate(builder *b, tensor_id x, const char *format, uint32_t block, tensor_id shift,
+static tensor_id modulate(adaln_builder *b, tensor_id x, const char *format, const char *block, tensor_id shift,
                           tensor_id scale) {
     norm_options o = {.shift = shift, .scale = scale, .epsilon = NORM_EPSILON};
     if (b->c->rms_norm) {
         o.kind = NORM_RMS;
-        o.weight = weight(b, format, block, "weight");
+        o.weight = adaln_weight(b, format, block, "weight");
     }
     return op_norm_modulate(b->g, x, &o);
 }
 
-static tensor_id attend(builder *b, tensor_id x, uint32_t block) {
+static tensor_id attend(adaln_builder *b, tensor_id x, const char *block) {
     const model_config *c = b->c;
-    tensor_id qkv = linear(b, x, "blocks.%u.attn.qkv", block, (linear_options){0});
+    tensor_id qkv = adaln_linear(b, x, "%s.attn.qkv", block, (linear_options){0});
     if (c->qk_norm) {
-        qk_norm_options o = {.kind = c->rms_norm ? NORM_RMS : NORM_LAYER, .heads = c->heads,
+        qk_norm_options o = {.kind = c->rms_norm ? NORM_RMS : NORM_LAYER,
+                             .heads = c->heads,
                              .epsilon = c->rms_norm ? NORM_EPSILON : QK_LAYER_NORM_EPSILON,
-                             .q_weight = weight(b, "blocks.%u.attn.q_norm", block, "weight"),
-                             .k_weight = weight(b, "blocks.%u.attn.k_norm", block, "weight")};
+                             .q_weight = adaln_weight(b, "%s.attn.q_norm", block, "weight"),
+                             .k_weight = adaln_weight(b, "%s.attn.k_norm", block, "weight")};
         if (!c->rms_norm) {
-            o.q_bias = weight(b, "blocks.%u.attn.q_norm", block, "bias");
-            o.k_bias = weight(b, "blocks.%u.attn.k_norm", block, "bias");
+            o.q_bias = adaln_weight(b, "%s.attn.q_norm", block, "bias");
+            o.k_bias = adaln_weight(b, "%s.attn.k_norm", block, "bias");
         }
         qkv = op_qk_norm(b->g, qkv, &o);
     }
     if (c->rotary)
         qkv = op_rotary(b->g, qkv, parameter_tensor(b->g, b->p, "feat_rope.freqs_cos"),
                         parameter_tensor(b->g, b->p, "feat_rope.freqs_sin"), c->heads);
-    return op_attention(b->g, qkv, c->heads);
+    return b->attend ? b->attend(b, qkv, block) : op_attention(b->g, qkv, c->heads);
 }
 
 // x + gate * mlp(h)
-static tensor_id mlp(builder *b, tensor_id h, uint32_t i, tensor_id gate, tensor_id x) {
+static tensor_id mlp(adaln_builder *b, tensor_id h, const char *block, tensor_id gate, tensor_id x) {
     const linear_options out = {.gate = gate, .residual = x};
     if (b->c->swiglu) {
-        h = op_swiglu(b->g, linear(b, h, "blocks.%u.mlp.w12", i, (linear_options){0}));
-        return linear(b, h, "blocks.%u.mlp.w3", i, out);
+        h = op_swiglu(b->g, adaln_linear(b, h, "%s.mlp.w12", block, (linear_options){0}));
+        return adaln_linear(b, h, "%s.mlp.w3", block, out);
     }
-    h = linear(b, h, "blocks.%u.mlp.fc1", i, (linear_options){.activation = ACTIVATION_GELU_TANH});
-    return linear(b, h, "blocks.%u.mlp.fc2", i, out);
+    h = adaln_linear(b, h, "%s.mlp.fc1", block, (linear_options){.activation = ACTIVATION_GELU_TANH});
+    return adaln_linear(b, h, "%s.mlp.fc2", block, out);
 }
 
 // adaLN-Zero: shift, scale, gate for attention, then for the MLP; or without the shifts.
-static tensor_id block(builder *b, tensor_id x, uint32_t i) {
+tensor_id adaln_block(adaln_builder *b, tensor_id x, const char *block) {
     graph *g = b->g;
     const uint32_t parts = modulations(b->c), half = parts / 2, scale = half - 2, gate = half - 1;
     tensor_id m = op_split_columns(
-        g, linear(b, b->conditioning, "blocks.%u.adaLN_modulation.1", i, (linear_options){0}), parts);
+        g, adaln_linear(b, b->conditioning, "%s.adaLN_modulation.1", block, (linear_options){0}), parts);
     const bool shifts = !b->c->no_shift;
-    tensor_id h = modulate(b, x, "blocks.%u.norm1", i, shifts ? graph_output(g, m, 0) : NO_TENSOR,
-                           graph_output(g, m, scale));
-    x = linear(b, attend(b, h, i), "blocks.%u.attn.proj", i,
-               (linear_options){.gate = graph_output(g, m, gate), .residual = x});
-    h = modulate(b, x, "blocks.%u.norm2", i, shifts ? graph_output(g, m, half) : NO_TENSOR,
+    tensor_id h =
+        modulate(b, x, "%s.norm1", block, shifts ? graph_output(g, m, 0) : NO_TENSOR, graph_output(g, m, scale));
+    x = adaln_linear(b, attend(b, h, block), "%s.attn.proj", block,
+                     (linear_options){.gate = graph_output(g, m, gate), .residual = x});
+    h = modulate(b, x, "%s.norm2", block, shifts ? graph_output(g, m, half) : NO_TENSOR,
                  graph_output(g, m, half + scale));
-    x = mlp(b, h, i, graph_output(g, m, half + gate), x);
-    return graph_label(g, x, "block.%u", i);
+    return mlp(b, h, block, graph_output(g, m, half + gate), x);
 }
 
-// [N, output channels, H, W] from tokens; `name` is final_layer or final_layer_xr.
-static tensor_id final_layer(builder *b, tensor_id x, const char *name) {
+tensor_id adaln_final_layer(adaln_builder *b, tensor_id x, const char *name) {
     graph *g = b->g;
     const model_config *c = b->c;
     char prefix[64];
     snprintf(prefix, sizeof prefix, "%s.adaLN_modulation.1", name);
-    tensor_id m = op_split_columns(g, linear(b, b->conditioning, prefix, 0, (linear_options){0}), 2);
+    tensor_id m = op_split_columns(g, adaln_linear(b, b->conditioning, prefix, NULL, (linear_options){0}), 2);
     snprintf(prefix, sizeof prefix, "%s.norm_final", name);
-    tensor_id h = modulate(b, x, prefix, 0, graph_output(g, m, 0), graph_output(g, m, 1));
+    tensor_id h = modulate(b, x, prefix, NULL, graph_output(g, m, 0), graph_output(g, m, 1));
     snprintf(prefix, sizeof prefix, "%s.linear", name);
-    h = linear(b, h, prefix, 0, (linear_options){0});
+    h = adaln_linear(b, h, prefix, NULL, (linear_options){0});
     return op_unpatchify(g, h, c->patch, model_output_channels(c), c->height, c->width, PATCH_CHANNEL_LAST);
 }
 
 model_outputs adaln_build(graph *g, const model_config *c, const parameter_set *p, const model_inputs *in) {
-    builder b = {.g = g, .c = c, .p = p};
+    adaln_builder b = {.g = g, .c = c, .p = p};
     model_outputs out = {NO_TENSOR, NO_TENSOR};
-    tensor_id x = graph_label(g, embed_patches(&b, in->x), "tokens");
-    b.conditioning = op_activation(g, embed_conditions(&b, in->t, in->labels), ACTIVATION_SILU);
+    tensor_id table = graph_view(g, parameter_tensor(g, p, "pos_embed"), 0, SHAPE(model_tokens(c), c->hidden), NULL);
+    tensor_id x = graph_label(g, adaln_embed_patches(&b, in->x, table), "tokens");
+    b.conditioning = op_activation(g, adaln_embed_conditions(&b, in->t, in->labels), ACTIVATION_SILU);
     for (uint32_t i = 0; i < c->depth; i++) {
-        x = block(&b, x, i);
+        x = graph_label(g, adaln_block(&b, x, block_name((char[32]){0}, i)), "block.%u", i);
         if (i + 1 == c->head_after)
-            out.intermediate = graph_label(g, final_layer(&b, x, "final_layer_xr"), "D_i");
+            out.intermediate = graph_label(g, adaln_final_layer(&b, x, "final_layer_xr"), "D_i");
     }
-    out.final_output = graph_label(g, final_layer(&b, x, "final_layer"), "D_f");
+    out.final_output = graph_label(g, adaln_final_layer(&b, x, "final_layer"), "D_f");
     return out;
 }

@@ -28,6 +28,37 @@ extern const config_field adaln_fields[];
 #define ADALN_LIGHTNINGDIT_FIELDS 12
 
 void adaln_parameters(const model_config *c, parameter_layout *l);
+// Parts, for models of another arrangement. `block` is a block's name, "blocks.3".
+void adaln_add_embedders(parameter_layout *l, const model_config *c);                     // of patches, time, labels
+void adaln_add_attention(parameter_layout *l, const model_config *c, const char *block);  // BLOCK.attn.*
+void adaln_add_mlp(parameter_layout *l, const model_config *c, const char *block);        // BLOCK.mlp.*
+void adaln_add_modulation(parameter_layout *l, const model_config *c, const char *block); // BLOCK.adaLN_modulation.1
+void adaln_add_final_layer(parameter_layout *l, const model_config *c, const char *name, parameter_init init);
+// PREFIX.weight [out, in] and PREFIX.bias [out].
+void adaln_add_linear(parameter_layout *l, const char *prefix, uint32_t out, uint32_t in, parameter_init init);
+
+typedef struct adaln_builder adaln_builder;
+struct adaln_builder {
+    graph *g;
+    const model_config *c;
+    const parameter_set *p;
+    tensor_id conditioning; // SiLU(c) [N, D]: what every adaLN linear reads
+    // Attention of qkv [N, T, 3 D] in a block; null: plain.
+    tensor_id (*attend)(adaln_builder *b, tensor_id qkv, const char *block);
+    const void *user; // attend's
+};
+// The parameter PREFIX.suffix; PREFIX is `format` with the block's name in place of its %s, if it has one.
+tensor_id adaln_weight(adaln_builder *b, const char *format, const char *block, const char *suffix);
+// y = residual + gate * activation(x W^T + b) with the parameters PREFIX.weight, PREFIX.bias.
+tensor_id adaln_linear(adaln_builder *b, tensor_id x, const char *format, const char *block, linear_options o);
+// Tokens [N, T, D]: patch embedding (a convolution of kernel and stride p) plus positions [T, D] or [N, T, D].
+tensor_id adaln_embed_patches(adaln_builder *b, tensor_id x, tensor_id positions);
+// c [N, D] = time embedding + label row.
+tensor_id adaln_embed_conditions(adaln_builder *b, tensor_id t, tensor_id labels);
+tensor_id adaln_block(adaln_builder *b, tensor_id x, const char *block);
+// [N, output channels, H, W] from tokens; `name` is final_layer or final_layer_xr.
+tensor_id adaln_final_layer(adaln_builder *b, tensor_id x, const char *name);
+
 model_outputs adaln_build(graph *g, const model_config *c, const parameter_set *p, const model_inputs *in);
 
 #endif

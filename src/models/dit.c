@@ -2,6 +2,7 @@
 // DiT with the auxiliary head (method, chapter 5; official code: DiT/models.py): SiT's network, whose outputs are the
 // noise and, in a second half of channels, the variance, at the discrete steps of a noising process.
 #include "models/adaln.h"
+#include "models/objective.h"
 
 static const adaln_size sizes[] = {{"S", 12, 384, 6}, {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}};
 static const uint32_t patches[] = {2, 4, 8, 0};
@@ -33,4 +34,5 @@ const model_kind dit_kind = {.name = "dit",
                              .preset = dit_preset,
                              .parameters = adaln_parameters,
                              .build = adaln_build,
-                             .preset_names = preset_names};
+                             .preset_names = preset_names,
+                             .objective = &diffusion_objective};

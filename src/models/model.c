@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-static const model_kind *const kinds[] = {&sit_kind, &dit_kind, &lightningdit_kind};
+static const model_kind *const kinds[] = {&sit_kind, &dit_kind, &lightningdit_kind, &mdtv2_kind};
 
 const model_kind *model_kind_find(const char *name) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)

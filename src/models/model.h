@@ -22,6 +22,8 @@ typedef struct model_config {
     bool qk_norm;
     bool rms_norm, swiglu, rotary, no_shift; // in place of LayerNorm, of GELU; no_shift: adaLN scales and gates only
     bool learn_sigma;          // the outputs have a second half of channels, for the variance
+    uint32_t decode_layers;    // MDTv2: the last blocks, which see all tokens
+    double mask_ratio; // MDTv2: of the tokens hidden in training's masked pass; up to 0.2 more are
     double mlp_ratio;
     path_kind path; // the interpolant it was trained on; linear and of no meaning with MODEL_DISCRETE
 } model_config;
@@ -30,6 +32,7 @@ typedef struct model_inputs {
     tensor_id x;      // [N, C, H, W]
     tensor_id t;      // [N]
     tensor_id labels; // u32 [N]; NO_TENSOR where classes is 0
+    const token_order *order; // which tokens a masked model sees; null: all
 } model_inputs;
 
 typedef struct model_outputs {
@@ -76,7 +79,7 @@ typedef struct model_kind {
     const struct model_objective *objective; // null: not trained
 } model_kind;
 
-extern const model_kind sit_kind, dit_kind, lightningdit_kind;
+extern const model_kind sit_kind, dit_kind, lightningdit_kind, mdtv2_kind;
 
 const model_kind *model_kind_find(const char *name); // null where none
 // By preset name over all kinds, or by a kind's name alone ("LightningDiT"), which leaves the sizes as they are; the error

@@ -52,6 +52,8 @@ typedef struct model_objective {
 } model_objective;
 
 extern const model_objective flow_objective, direction_objective; // SiT, LightningDiT: objective_flow.c
+extern const model_objective diffusion_objective;                 // DiT: objective_diffusion.c
+extern const model_objective masked_diffusion_objective;          // likewise, and once more with tokens hidden: MDTv2
 
 // The kind's; null where it is not trained.
 const model_objective *model_objective_of(const model_config *c);

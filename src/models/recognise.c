@@ -15,17 +15,21 @@
 // The first whose mark is there. Kinds that this program does not have are told by their title.
 static const struct family {
     const char *mark, *kind, *title;
+    const char *stacks[4]; // lists of blocks, which together are the depth
 } families[] = {
-    {"mask_token", "mdtv2", "MDTv2"},
-    {"feat_rope.freqs_cos", "lightningdit", "LightningDiT"},
-    {"blocks.0.mlp.w12.weight", "lightningdit", "LightningDiT"},
-    {"blocks.0.norm1.weight", "lightningdit", "LightningDiT"},
-    {"blocks.0.mlp.fc1.weight", "sit", "SiT"},
+    {"mask_token", "mdtv2", "MDTv2", {"en_inblocks", "en_outblocks", "de_blocks"}},
+    {"feat_rope.freqs_cos", "lightningdit", "LightningDiT", {"blocks"}},
+    {"blocks.0.mlp.w12.weight", "lightningdit", "LightningDiT", {"blocks"}},
+    {"blocks.0.norm1.weight", "lightningdit", "LightningDiT", {"blocks"}},
+    {"blocks.0.mlp.fc1.weight", "sit", "SiT", {"blocks"}},
 };
+#define DECODER_STACK 2
+#define PUBLISHED_MASK_RATIO 0.3
 
 typedef struct recognition {
     const char *where;
     const weight_list *list;
+    const struct family *family;
     model_hints hints;
     model_config *config;
     text_buffer missing; // flags to give
@@ -139,34 +143,64 @@ static bool has(const recognition *r, const char *name) {
     return weight_find(r->list, name) != NULL;
 }
 
-static uint32_t count_blocks(const recognition *r) {
+// Blocks of "STACK.0.", "STACK.1.", ...
+static uint32_t count_blocks(const recognition *r, const char *stack) {
+    const size_t length = strlen(stack) + 1;
     uint32_t depth = 0;
     for (size_t i = 0; i < r->list->count; i++) {
         const char *name = r->list->entries[i].name;
         char *end = NULL;
-        if (strncmp(name, "blocks.", 7) != 0 || name[7] < '0' || name[7] > '9')
+        if (strncmp(name, stack, length - 1) != 0 || name[length - 1] != '.' || name[length] < '0' ||
+            name[length] > '9')
             continue;
-        unsigned long block = strtoul(name + 7, &end, 10);
+        unsigned long block = strtoul(name + length, &end, 10);
         if (*end == '.' && block < MAX_DEPTH && block + 1 > depth)
             depth = (uint32_t)block + 1;
     }
     return depth;
 }
 
+static void read_depth(recognition *r) {
+    const struct family *f = r->family;
+    r->config->depth = 0;
+    for (size_t k = 0; f->stacks[k]; k++)
+        r->config->depth += count_blocks(r, f->stacks[k]);
+    if (!f->stacks[1])
+        return;
+    r->config->decode_layers = count_blocks(r, f->stacks[DECODER_STACK]);
+    r->config->mask_ratio = PUBLISHED_MASK_RATIO; // of training alone
+}
+
+// The name of a tensor of the first block.
+static const char *in_block(const recognition *r, const char *suffix, char name[128]) {
+    snprintf(name, 128, "%s.0.%s", r->family->stacks[0], suffix);
+    return name;
+}
+
+static void find_family(recognition *r) {
+    const size_t count = sizeof families / sizeof *families;
+    r->family = &families[count - 1];
+    for (size_t i = count; i-- > 0;)
+        if (has(r, families[i].mark))
+            r->family = &families[i];
+}
+
 static igvk_status read_sizes(recognition *r) {
     igvk_status status = IGVK_OK;
     model_config *c = r->config;
+    char name[128];
     const weight_entry *patch = NULL, *modulation = NULL, *last = NULL;
+    find_family(r);
     TRY(need(r, "x_embedder.proj.weight", 4, &patch));
-    TRY(need(r, "blocks.0.adaLN_modulation.1.weight", 2, &modulation));
+    TRY(need(r, in_block(r, "adaLN_modulation.1.weight", name), 2, &modulation));
     TRY(need(r, "final_layer.linear.weight", 2, &last));
     c->hidden = (uint32_t)patch->shape[0];
     c->channels = (uint32_t)patch->shape[1];
     c->patch = (uint32_t)patch->shape[2];
-    c->depth = count_blocks(r);
-    c->qk_norm = has(r, "blocks.0.attn.q_norm.weight");
-    c->rms_norm = has(r, "blocks.0.norm1.weight");
-    c->swiglu = has(r, "blocks.0.mlp.w12.weight");
+    read_depth(r);
+    c->qk_norm = has(r, in_block(r, "attn.q_norm.weight", name));
+    c->rms_norm = has(r, in_block(r, "norm1.weight", name));
+    c->swiglu = has(r, in_block(r, "mlp.w12.weight", name));
     c->rotary = has(r, "feat_rope.freqs_cos");
     c->no_shift = modulation->shape[0] == 4ull * c->hidden;
     c->learn_sigma = last->shape[0] == 2ull * c->patch * c->patch * c->channels;
@@ -178,7 +212,8 @@ done:
 static igvk_status read_mlp_ratio(recognition *r) {
     model_config *c = r->config;
     const weight_entry *inner = NULL;
-    igvk_status status = need(r, c->swiglu ? "blocks.0.mlp.w3.weight" : "blocks.0.mlp.fc1.weight", 2, &inner);
+    char name[128];
+    igvk_status status = need(r, in_block(r, c->swiglu ? "mlp.w3.weight" : "mlp.fc1.weight", name), 2, &inner);
     if (status != IGVK_OK)
         return status;
     uint32_t width = (uint32_t)inner->shape[c->swiglu ? 1 : 0];
@@ -197,13 +232,8 @@ static igvk_status read_mlp_ratio(recognition *r) {
 // ---- what shapes do not tell ------------------------------------------------------------------------------
 
 static igvk_status find_kind(recognition *r) {
-    const char *kind = NULL, *title = "";
-    for (size_t i = 0; i < sizeof families / sizeof *families && !kind; i++)
-        if (has(r, families[i].mark)) {
-            kind = families[i].kind;
-            title = families[i].title;
-        }
-    if (!kind)
+    const char *kind = r->family->kind, *title = r->family->title;
+    if (!has(r, r->family->mark))
         return fail(IGVK_ERROR_INVALID, "%s: its tensors are of no model that igvk knows", r->where);
     if (strcmp(kind, "sit") == 0 && r->config->learn_sigma)
         kind = "dit", title = "DiT";
@@ -235,12 +265,16 @@ static const char *find_preset(const recognition *r, model_config *like) {
 
 static void find_heads(recognition *r) {
     model_config *c = r->config, like;
-    const weight_entry *norm = of_rank(r, "blocks.0.attn.q_norm.weight", 1);
+    char name[128];
+    const weight_entry *norm = of_rank(r, in_block(r, "attn.q_norm.weight", name), 1);
     const weight_entry *rope = of_rank(r, "feat_rope.freqs_cos", 2);
+    const weight_entry *bias = of_rank(r, in_block(r, "attn.rel_pos_bias.relative_position_bias_table", name), 2);
     const char *preset = find_preset(r, &like);
     uint32_t dimension = norm ? (uint32_t)norm->shape[0] : rope ? (uint32_t)rope->shape[1] : 0;
     if (dimension && c->hidden % dimension == 0)
         c->heads = c->hidden / dimension;
+    else if (bias)
+        c->heads = (uint32_t)bias->shape[1];
     else if (r->hints.heads)
         c->heads = r->hints.heads;
     else if (preset)

@@ -30,6 +30,11 @@ bool weight_fits(const weight_entry *e, const parameter *p) {
     return true;
 }
 
+// Buffers of whole numbers are tables that a model's shape determines.
+static bool is_index(const weight_entry *e) {
+    return e->type >= ELEMENT_I64;
+}
+
 static void describe_entry(text_buffer *b, const weight_entry *e) {
     text_append(b, "; '%.100s' is %s [", e->name, element_name(e->type));
     for (uint32_t k = 0; k < e->rank; k++)
@@ -58,7 +63,7 @@ igvk_status weights_check(const weights_file *w, const parameter_layout *l) {
             weight_describe(&wrong, e, p);
     }
     for (size_t i = 0; i < w->list.count && bad == 0; i++)
-        if (!parameter_find(l, w->list.entries[i].name) && ++many <= WEIGHTS_NAMED)
+        if (!parameter_find(l, w->list.entries[i].name) && !is_index(&w->list.entries[i]) && ++many <= WEIGHTS_NAMED)
             describe_entry(&wrong, &w->list.entries[i]);
     igvk_status status = IGVK_OK;
     const char *more = bad > WEIGHTS_NAMED || many > WEIGHTS_NAMED ? "; ..." : "";

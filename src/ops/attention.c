@@ -5,7 +5,7 @@
 // Forward keeps, where a gradient will be asked for, the log-sum-exp of every row of scores; backward makes the
 // weights from it again, once in a pass over queries (dq, and delta = dy . y per row) and once in a pass over keys
 // (dk and dv). Each pass owns what it writes: no atomics, a fixed order, nothing that depends on the batch.
-#include "ops/common.h"
+#include "ops/attention_kernel.h"
 #include "ops/ops.h"
 
 #include <math.h>
@@ -19,30 +19,28 @@ typedef struct attention_attributes {
     bool keep; // the log-sum-exp is output 1
 } attention_attributes;
 
-typedef struct attention_sizes {
-    uint64_t images, tokens, width;
-    uint32_t heads, dimension; // dimension of a head
-} attention_sizes;
-
-static attention_sizes sizes_of(const graph *g, const node *n) {
-    const attention_attributes *a = n->attributes;
+attention_sizes attention_sizes_of(const graph *g, const node *n, uint32_t heads) {
     const tensor_shape qkv = input_shape(g, n, 0);
     const uint64_t width = qkv.dim[2] / 3;
-    return (attention_sizes){qkv.dim[0], qkv.dim[1], width, a->heads, (uint32_t)(width / a->heads)};
+    return (attention_sizes){qkv.dim[0], qkv.dim[1], width, heads, (uint32_t)(width / heads)};
 }
 
-static igvk_status check_qkv(const graph *g, const node *n) {
-    const attention_attributes *a = n->attributes;
+static attention_sizes sizes_of(const graph *g, const node *n) {
+    return attention_sizes_of(g, n, ((const attention_attributes *)n->attributes)->heads);
+}
+
+igvk_status check_qkv(const graph *g, const node *n, uint32_t heads) {
     igvk_status status = IGVK_OK;
     TRY(check_input(g, n, 0, "qkv", STORAGE_F32));
     const tensor_shape s = input_shape(g, n, 0);
     char text[64];
-    if (s.rank != 3 || a->heads == 0 || s.dim[2] % (3 * (uint64_t)a->heads) != 0)
-        THROW(IGVK_ERROR_INVALID, "%s: input 'qkv' is %s, must be images x tokens x 3 width, width a multiple of %u heads",
-              n->op->name, shape_text(text, s), a->heads);
-    if (s.dim[2] / 3 / a->heads > MAX_HEAD_DIMENSION)
+    if (s.rank != 3 || heads == 0 || s.dim[2] % (3 * (uint64_t)heads) != 0)
+        THROW(IGVK_ERROR_INVALID,
+              "%s: input 'qkv' is %s, must be images x tokens x 3 width, width a multiple of %u heads", n->op->name,
+              shape_text(text, s), heads);
+    if (s.dim[2] / 3 / heads > MAX_HEAD_DIMENSION)
         THROW(IGVK_ERROR_INVALID, "%s: heads of dimension %u, at most %d: use more heads", n->op->name,
-              (uint32_t)(s.dim[2] / 3 / a->heads), MAX_HEAD_DIMENSION);
+              (uint32_t)(s.dim[2] / 3 / heads), MAX_HEAD_DIMENSION);
 done:
     return status;
 }
@@ -85,8 +83,7 @@ static attention_tile tile_for(const capabilities *c, const attention_sizes *s, 
     return t;
 }
 
-static dispatch dispatch_attention(const lowering *l, const char *shader, const attention_sizes *s,
-                                   uint32_t products) {
+dispatch dispatch_attention(const lowering *l, const char *shader, const attention_sizes *s, uint32_t products) {
     const attention_tile t = tile_for(l->capabilities, s, products);
     const uint64_t tile = (uint64_t)t.lanes * t.rows;
     dispatch d = {
@@ -111,7 +108,7 @@ static dispatch dispatch_attention(const lowering *l, const char *shader, const 
 
 static igvk_status attention_shapes(const graph *g, const node *n, output_shapes *out) {
     igvk_status status = IGVK_OK;
-    TRY(check_qkv(g, n));
+    TRY(check_qkv(g, n, ((const attention_attributes *)n->attributes)->heads));
     const attention_attributes *a = n->attributes;
     const attention_sizes s = sizes_of(g, n);
     add_output(out, STORAGE_F32, SHAPE(s.images, s.tokens, s.width));
@@ -170,7 +167,7 @@ tensor_id op_attention(graph *g, tensor_id qkv, uint32_t heads) {
 
 static igvk_status attention_gradient_shapes(const graph *g, const node *n, output_shapes *out) {
     igvk_status status = IGVK_OK;
-    TRY(check_qkv(g, n));
+    TRY(check_qkv(g, n, ((const attention_attributes *)n->attributes)->heads));
     const attention_sizes s = sizes_of(g, n);
     TRY(check_shape(g, n, 1, "y", STORAGE_F32, SHAPE(s.images, s.tokens, s.width)));
     TRY(check_shape(g, n, 2, "log-sum-exp", STORAGE_F32, SHAPE(s.images, s.heads, s.tokens)));

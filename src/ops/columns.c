@@ -135,10 +135,21 @@ static igvk_status repeat_lower(lowering *l, const node *n) {
     return lowering_emit(l, &d);
 }
 
+static void repeat_gradient(graph *g, uint32_t node_index, const tensor_id *dy, const bool *want, tensor_id *dx) {
+    const node *n = node_of(g, node_index);
+    const uint32_t times = *(const uint32_t *)n->attributes;
+    const tensor_shape x = shape_of(g, n->inputs[0]);
+    if (!want[0])
+        return;
+    const tensor_id sum = op_column_sum(g, graph_view(g, dy[0], 0, SHAPE(times, shape_elements(x)), NULL));
+    dx[0] = graph_view(g, sum, 0, x, NULL);
+}
+
 const operator repeat_operator = {
     .name = "repeat",
     .attributes_size = sizeof(uint32_t),
     .shapes = repeat_shapes,
+    .gradient = repeat_gradient,
     .lower = repeat_lower,
     .cost = copy_cost,
 };

@@ -96,6 +96,17 @@ dispatch dispatch_square_sums(const lowering *l, const char *shader, uint64_t ro
     return d;
 }
 
+dispatch dispatch_means_of_pairs(const lowering *l, uint64_t rows, uint64_t parts, uint64_t elements) {
+    dispatch d = dispatch_invocations(l, "sum_pairs", rows);
+    dispatch_scalar(&d, (uint32_t)rows);
+    dispatch_scalar(&d, 1);
+    dispatch_scalar(&d, (uint32_t)parts);
+    dispatch_scalar_reciprocal(&d, elements);
+    dispatch_constant(&d, 1); // the mean
+    dispatch_constant(&d, 0);
+    return d;
+}
+
 node_cost elementwise_cost(const graph *g, const node *n, double flops) {
     node_cost cost = {.flops = flops * (double)shape_elements(shape_of(g, n->outputs[0]))};
     for (uint32_t i = 0; i < n->input_count; i++)

@@ -39,6 +39,8 @@ igvk_status check_count(const char *what, uint64_t elements);
 // The first pass of sums of squares (shaders/square_sums.comp): `parts` sums of each row of `elements`, a multiple of
 // vector_local_size.
 dispatch dispatch_square_sums(const lowering *l, const char *shader, uint64_t rows, uint64_t parts, uint64_t elements);
+// Sums of `parts` pairs of each of `rows`, over `elements`: bind the pairs twice and the means [rows].
+dispatch dispatch_means_of_pairs(const lowering *l, uint64_t rows, uint64_t parts, uint64_t elements);
 
 // Every input and output once, and `flops` for each element of the first output.
 node_cost elementwise_cost(const graph *g, const node *n, double flops);

@@ -35,13 +35,7 @@ static igvk_status squared_error_lower(lowering *l, const node *n) {
     dispatch_bind(&d, sums, ACCESS_WRITE);
     TRY(lowering_emit(l, &d));
 
-    d = dispatch_invocations(l, "sum_pairs", rows);
-    dispatch_scalar(&d, (uint32_t)rows);
-    dispatch_scalar(&d, 1);
-    dispatch_scalar(&d, (uint32_t)parts);
-    dispatch_scalar_reciprocal(&d, elements);
-    dispatch_constant(&d, 1); // the mean
-    dispatch_constant(&d, 0);
+    d = dispatch_means_of_pairs(l, rows, parts, elements);
     dispatch_bind(&d, sums, ACCESS_READ);
     dispatch_bind(&d, sums, ACCESS_READ);
     dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);

@@ -34,6 +34,32 @@ tensor_id op_column_sum(graph *g, tensor_id dy);
 // qkv [N, T, 3D] laid out [q | k | v], each of `heads` heads of D / heads <= 128 -> [N, T, D].
 // softmax(q k^T / sqrt(D / heads)) v, online softmax, no score matrix in memory.
 tensor_id op_attention(graph *g, tensor_id qkv, uint32_t heads);
+// ---- token_order.c: some of an image's tokens, in an order of their own
+// ---------------------------------------------- Tokens [N, T] in the order `order` (u32 [N, T], a permutation each;
+// `restore` is its inverse), of which the first kept[0] (u32 [1]) are seen.
+typedef struct token_order {
+    tensor_id order, restore, kept;
+} token_order;
+// Drawn: kept = T (1 - ratio - spread u), u uniform, one for the step. By the step block, or by seeds as op_normal
+// takes them, and then u = 1/2.
+token_order op_draw_order(graph *g, tensor_id steps, tensor_id seeds, uint32_t images, uint32_t tokens, double ratio,
+                          double spread);
+uint32_t tokens_kept_at_most(uint32_t tokens, double ratio); // the upper bound that shapes have
+// x [N, T, D] -> [N, most, D], the kept tokens in their order, then zeros; and back, zeros in the others' places.
+tensor_id op_take_tokens(graph *g, tensor_id x, const token_order *o, uint32_t most);
+tensor_id op_put_tokens_back(graph *g, tensor_id x, const token_order *o);
+// [N, T, D]: of `visible` where a token is kept, else of `masked`, which may be one token [D].
+tensor_id op_select_tokens(graph *g, tensor_id visible, tensor_id masked, const token_order *o);
+// ---- attention_bias.c: attention with a bias added to scores after their scale, by relative position
+// ------------------ Tokens are the patches of a grid row by row, or the kept ones of an order, in it; rows beyond
+// those are anything, and their gradient must be zero. Score of query patch (r, c) and key patch (r', c') gets table[(r
+// - r' + rows - 1)(2 columns - 1) + c - c' + columns - 1, head].
+typedef struct attention_bias_options {
+    uint32_t heads, rows, columns;
+    tensor_id table;          // [(2 rows - 1)(2 columns - 1) + 3, heads]
+    const token_order *order; // null: all patches
+} attention_bias_options;
+tensor_id op_attention_bias(graph *g, tensor_id qkv, const attention_bias_options *o);
 // ---- norm.c: norm(x) weight (1 + scale) + shift over the width ------------------------------------------
 // LayerNorm, or RMSNorm (no mean is taken away). x [N, T, D], scale and shift [N, D], weight [D].
 typedef enum norm_kind { NORM_LAYER, NORM_RMS } norm_kind;
@@ -123,7 +149,7 @@ tensor_id op_normal(graph *g, tensor_id steps, tensor_id seeds, uint32_t stream,
 
 // ---- training.c ------------------------------------------------------------------------------------
 // `steps` is the tensor of step blocks (shaders/include/step_block.h), u32 [(1 + STEP_RING) * STEP_WORDS].
-typedef enum time_weighting { TIME_UNIFORM, TIME_LOGNORMAL } time_weighting;
+typedef enum time_weighting { TIME_UNIFORM, TIME_LOGNORMAL, TIME_DISCRETE /* 0 .. 999, alike likely */ } time_weighting;
 typedef enum path_kind { PATH_LINEAR, PATH_COSINE } path_kind;
 tensor_id op_sample_times(graph *g, tensor_id steps, uint32_t count, time_weighting w, path_kind path); // [N]; chapter 2
 tensor_id op_times_of_normals(graph *g, tensor_id normals, path_kind path); // log-normal rule on given normals
@@ -150,6 +176,14 @@ typedef struct loss_terms {
 tensor_id op_loss(graph *g, tensor_id steps, const loss_terms *terms);
 // Writes the run's metrics block: METRIC_LOSS and METRIC_TERMS; assigns `metrics`.
 tensor_id op_write_losses(graph *g, tensor_id steps, const loss_terms *terms, tensor_id metrics);
+
+// ---- noising.c: chapter 5 ----------------------------------------------------------------------------
+// Times 0 .. 999 [N] -> what the process is at them, [N, 6] (shaders/include/noising.glsl).
+tensor_id op_noising_terms(graph *g, tensor_id t);
+tensor_id op_noising(graph *g, tensor_id x, tensor_id noise, tensor_id terms); // x_t of x, noise [N, ...]
+// prediction [N, 2 C, ...] (noise e, variance v), x, noise [N, C, ...] -> mean (e - noise)^2 [N]; output 1: the mean
+// variational term in bits [N], in which e counts as given. Gradient for prediction only.
+tensor_id op_noising_loss(graph *g, tensor_id prediction, tensor_id x, tensor_id noise, tensor_id terms);
 
 // ---- optimizer.c: over arena chunks ------------------------------------------------------------------
 // chunk [E] -> SQUARES_PARTIALS partial sums of squares, each added to that of `previous` (the partials of the chunk

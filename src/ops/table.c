@@ -11,6 +11,12 @@
     X(column_sum)                                                                                                      \
     X(attention)                                                                                                       \
     X(attention_gradient)                                                                                              \
+    X(attention_bias)                                                                                                  \
+    X(attention_bias_gradient)                                                                                         \
+    X(shuffle)                                                                                                         \
+    X(draw_kept)                                                                                                       \
+    X(move_tokens)                                                                                                     \
+    X(select_tokens)                                                                                                   \
     X(qk_norm)                                                                                                         \
     X(qk_norm_gradient)                                                                                                \
     X(rotary)                                                                                                          \
@@ -51,6 +57,10 @@
     X(loss)                                                                                                            \
     X(loss_gradient)                                                                                                   \
     X(write_losses)                                                                                                    \
+    X(noising_terms)                                                                                                   \
+    X(noising)                                                                                                         \
+    X(noising_loss)                                                                                                    \
+    X(noising_loss_gradient)                                                                                           \
     X(squares)                                                                                                         \
     X(gradient_norm)                                                                                                   \
     X(adamw_ema)                                                                                                       \

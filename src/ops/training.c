@@ -37,7 +37,7 @@ static igvk_status times_lower(lowering *l, const node *n) {
     dispatch d = dispatch_invocations(l, n->op->name, count);
     dispatch_scalar(&d, (uint32_t)count);
     dispatch_scalar(&d, STREAM_TIME);
-    dispatch_constant(&d, a->weighting == TIME_LOGNORMAL);
+    dispatch_constant(&d, a->weighting);
     dispatch_constant(&d, a->path == PATH_COSINE);
     dispatch_bind(&d, n->inputs[0], ACCESS_READ);
     dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);

@@ -90,8 +90,7 @@ static void set_coefficients(const sampling_method *m, const diffusion_step *s, 
     out->log_variance[0] = out->log_variance[1] = out->noisy ? 2 * log(sigma) : 0;
 }
 
-// MDT's CFG grows from 1 at the noise to its full scale; `t` of 0 (image) to 1 (noise).
-static double power_cosine(double scale, double power, double t) {
+double diffusion_cfg_scale(double scale, double power, double t) {
     return (scale - 1) * (1 - cos(pow(1 - t, power) * pi)) / 2 + 1;
 }
 
@@ -105,7 +104,7 @@ igvk_status diffusion_stages_make(const sampling_method *m, sampling_stage *out)
         set_coefficients(m, s, k + 1 == m->steps, &out[k]);
         sampling_guidance(m, t, t, &out[k].ig, &out[k].cfg);
         if (m->cfg_power > 0 && out[k].cfg > 1)
-            out[k].cfg = power_cosine(m->cfg.scale, m->cfg_power, t);
+            out[k].cfg = diffusion_cfg_scale(m->cfg.scale, m->cfg_power, t);
     }
     free(steps);
     return status;

@@ -22,6 +22,9 @@ typedef struct diffusion_step {
 // every k-th from 0 ("ddim50"). Refuses counts that the spacing does not have.
 igvk_status diffusion_steps_make(uint32_t count, step_spacing spacing, diffusion_step **out);
 
+// MDT's power-cosine CFG, from 1 at the noise (t = 1) to `scale` at the image (t = 0).
+double diffusion_cfg_scale(double scale, double power, double t);
+
 // schedule_make for SOLVER_DDPM and SOLVER_DDIM; out has room for m->steps stages.
 igvk_status diffusion_stages_make(const sampling_method *m, sampling_stage *out);
 

@@ -224,6 +224,92 @@ static void sheets_of_a_run_are_drawn_and_a_failing_one_is_told(void **state) {
     assert_true(has_checkpoint(&o, 3));
 }
 
+// ---- other kinds of model --------------------------------------------------------------------------
+
+// A DiT small enough for tests, by a preset's name.
+static void small_run(igvk_train_options *o, const char *name, const char *preset) {
+    new_run(o, name);
+    set(o, "model", preset);
+    set(o, "depth", "6"); // an MDTv2 decodes by four
+    set(o, "validate-every", "2");
+    set(o, "steps", "4");
+}
+
+// The tensors' bytes of a checkpoint, behind its header, which names the run.
+static void read_tensors(const char *run, unsigned step, char **text, size_t *size) {
+    char path[IGVK_TEXT + 64];
+    uint64_t header = 0;
+    snprintf(path, sizeof path, "%s/checkpoint-%08u.safetensors", run, step);
+    assert_int_equal(file_read(path, 1 << 24, text, size), IGVK_OK);
+    memcpy(&header, *text, sizeof header);
+    *size -= sizeof header + header;
+    memmove(*text, *text + sizeof header + header, *size);
+}
+
+// Stopped at step 2 and resumed, a run ends with the bits of one that went through; its checkpoint makes pictures.
+static void check_kind(const char *preset, const char *solver) {
+    igvk_train_options whole, halves;
+    igvk_sample_options s;
+    char *a = NULL, *b = NULL, path[IGVK_TEXT + 64];
+    char names[2][64];
+    size_t a_size = 0, b_size = 0;
+    snprintf(names[0], sizeof names[0], "%.5s-%s-whole", preset, solver);
+    snprintf(names[1], sizeof names[1], "%.5s-%s-halves", preset, solver);
+    small_run(&whole, names[0], preset);
+    assert_int_equal(train(&whole), IGVK_OK);
+    small_run(&halves, names[1], preset);
+    set(&halves, "steps", "2");
+    set(&halves, "sheet-every", "2");
+    set(&halves, "sheet-steps", "2");
+    assert_int_equal(train(&halves), IGVK_OK);
+    snprintf(path, sizeof path, "%s/samples/step-00000002.png", halves.out);
+    assert_true(path_exists(path));
+    resumed_run(&halves, halves.out);
+    set(&halves, "steps", "4");
+    assert_int_equal(train(&halves), IGVK_OK);
+    read_tensors(whole.out, 4, &a, &a_size);
+    read_tensors(halves.out, 4, &b, &b_size);
+    assert_int_equal(a_size, b_size);
+    assert_memory_equal(a, b, a_size);
+    free(a);
+    free(b);
+    igvk_sample_options_default(&s);
+    snprintf(s.model, sizeof s.model, "%s", whole.out);
+    snprintf(s.npz, sizeof s.npz, "%s/%s.npz", test.folder, solver);
+    assert_int_equal(igvk_option_set(igvk_sample_option_list(), &s, "solver", solver), IGVK_OK);
+    s.steps = 4;
+    s.ig_scale = s.cfg_scale = 1.5;
+    assert_int_equal(igvk_sample(&s, NULL), IGVK_OK);
+    assert_true(path_exists(s.npz));
+    assert_int_equal(igvk_option_set(igvk_sample_option_list(), &s, "solver", "heun"), IGVK_OK);
+    assert_int_equal(igvk_sample(&s, NULL), IGVK_ERROR_INVALID);
+    assert_non_null(strstr(igvk_error_text(), "ddpm or ddim"));
+}
+
+static void a_dit_trains_resumes_and_samples(void **state) {
+    (void)state;
+    check_kind("DiT-S/2", "ddpm");
+    check_kind("DiT-S/2", "ddim");
+}
+
+static void an_mdt_trains_resumes_and_samples(void **state) {
+    (void)state;
+    check_kind("MDTv2-S/2", "ddpm");
+}
+
+static void paths_are_refused_with_discrete_times(void **state) {
+    static const char *const bad[][2] = {{"path-type", "cosine"}, {"times", "lognormal"}, {"guided-target", "1.5"}};
+    igvk_train_options o;
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        small_run(&o, "never", "DiT-S/2");
+        set(&o, bad[i][0], bad[i][1]);
+        assert_int_equal(train(&o), IGVK_ERROR_INVALID);
+        assert_non_null(strstr(igvk_error_text(), bad[i][0]));
+        assert_false(path_exists(o.out));
+    }
+}
+
 // One argument: the tests whose names match it.
 int main(int argc, char **argv) {
     if (argc > 1)
@@ -231,6 +317,9 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_resumed_run_keeps_what_it_changed),
         cmocka_unit_test(a_refused_resume_changes_no_configuration),
+        cmocka_unit_test(a_dit_trains_resumes_and_samples),
+        cmocka_unit_test(an_mdt_trains_resumes_and_samples),
+        cmocka_unit_test(paths_are_refused_with_discrete_times),
         cmocka_unit_test(a_lightningdit_takes_its_recipe),
         cmocka_unit_test(other_kinds_and_paths_are_refused),
         cmocka_unit_test(sheets_of_a_run_are_drawn_and_a_failing_one_is_told),

@@ -26,7 +26,9 @@ static void build_sample_times(graph *g, const op_row *row, const tensor_id *in,
 static void refer_sample_times(const op_row *row, const op_value *in, op_value *out) {
     const uint32_t step = op_step_word(&in[0], STEP_INDEX), item = op_step_word(&in[0], STEP_ITEM);
     for (uint32_t i = 0; i < out[0].count; i++)
-        out[0].v[i] = row->n[1] == TIME_UNIFORM
+        out[0].v[i] = row->n[1] == TIME_DISCRETE
+                          ? floor(1000 * random_uniform(run_seed(&in[0]), STREAM_TIME, step, item + i, 0))
+                      : row->n[1] == TIME_UNIFORM
                           ? random_uniform(run_seed(&in[0]), STREAM_TIME, step, item + i, 0)
                           : time_of_normal(row->n[2], random_normal(run_seed(&in[0]), STREAM_TIME, step, item + i, 0));
 }
@@ -222,6 +224,7 @@ static const op_row training_rows[] = {
     TIMES_ROW("uniform, 127", 127, TIME_UNIFORM, PATH_COSINE),
     TIMES_ROW("log-normal, linear, 127", 127, TIME_LOGNORMAL, PATH_LINEAR),
     TIMES_ROW("log-normal, cosine, 13", 13, TIME_LOGNORMAL, PATH_COSINE),
+    TIMES_ROW("discrete, 127", 127, TIME_DISCRETE, PATH_LINEAR),
     TIMES_OF_NORMALS_ROW("linear", PATH_LINEAR),
     TIMES_OF_NORMALS_ROW("cosine", PATH_COSINE),
     {.op = "drop_labels", .label = "a tenth of 1031", .inputs = {OP_STEPS, OP_INTEGERS("labels", 0, 9, 1031)},
