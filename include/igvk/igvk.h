@@ -151,6 +151,9 @@ typedef struct igvk_sample_options {
     char sheet_rows[IGVK_TEXT]; // "none,cfg,ig,ig+cfg": one row each with the same seeds
     char grid[IGVK_TEXT];    // "ig=1,1.4,1.8 cfg=1,1.5": a sheet over two scales, or over one
     char compare[IGVK_TEXT]; // a second model, drawn below the first in the sheet
+    char vae[IGVK_TEXT];          // the autoencoder that makes pictures of latents; empty: previews in false colours
+    char latent_stats[IGVK_TEXT]; // statistics of its latents (VA-VAE)
+    uint64_t tile;                // decode in tiles of so many pixels a side; 0: whole pictures
     char autoguidance[IGVK_TEXT]; // a second, weaker model in the place of Internal Guidance's head; empty: none
     double autoguidance_scale;    // with it: final + (scale - 1)(final - the weak model's), 1: off; ig_low and ig_high
     char classes[IGVK_TEXT]; // "A,B", "3-7", "all", "random", "balanced"
@@ -190,13 +193,17 @@ typedef struct igvk_train_options {
     uint32_t init_weights;  // which of its weights: 0 EMA, 1 model
     char device[IGVK_TEXT];
     uint64_t width, depth, heads, patch, head_after; // 0: the preset's
-    bool qk_norm;
+    bool qk_norm, no_shift;
+    uint32_t rms_norm, swiglu, rotary; // 0 the model's, 1 on, 2 off
     uint32_t path;  // 0 linear, 1 cosine
     uint32_t times; // 0 uniform, 1 lognormal
     double auxiliary_weight, label_dropout;
     double guided_target, guided_low, guided_high; // 1: off
     uint64_t batch, micro_batch; // micro_batch 0: the largest that fits
-    double learning_rate, beta1, beta2, epsilon, weight_decay, clip;
+    uint32_t optimizer;                               // 0 the model's, 1 AdamW, 2 Muon
+    double learning_rate, beta1, beta2, epsilon, weight_decay, clip; // learning_rate, beta2: 0 the optimizer's
+    double muon_momentum, muon_decay;
+    bool muon_rounding; // Newton-Schulz steps rounded to bf16
     uint64_t warmup;
     double ema;
     bool ema_warmup;

@@ -42,6 +42,9 @@
 #define STEP_LOG_VARIANCE 50 /* noising process: least and most of the step's noise, 2 floats */
 #define STEP_CLIP 52         /* 1: the prediction of the image is kept in [-1, 1] */
 #define STEP_NOISY 53        /* 1: the step adds noise */
+#define STEP_MUON_MOMENTUM 54   /* m; and 1 - m computed in f64: */
+#define STEP_MUON_RATE 55
+#define STEP_MUON_DECAY 56      /* of matrices; STEP_WEIGHT_DECAY is of what AdamW takes */
 
 #define RUNGE_KUTTA_SLOPES 7
 

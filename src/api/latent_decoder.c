@@ -64,6 +64,20 @@ static igvk_status read_statistics(latent_decoder *d) {
     return IGVK_OK;
 }
 
+#define LEAST_TILE 8 // latent pixels: what decodes smaller ones sees little but its own edges
+
+static igvk_status lay_out_tiles(latent_decoder *d) {
+    igvk_status status = IGVK_OK;
+    const uint32_t factor = autoencoder_factor(&d->file.config), tile = d->o.tile / factor;
+    if (d->o.tile && (d->o.tile % factor || tile < LEAST_TILE))
+        THROW(IGVK_ERROR_INVALID, "--tile %u: must be a multiple of %u, from %u on", d->o.tile, factor,
+              LEAST_TILE * factor);
+    TRY(tile_axis_make(d->model.height, tile, &d->rows));
+    TRY(tile_axis_make(d->model.width, tile, &d->columns));
+done:
+    return status;
+}
+
 igvk_status latent_decoder_open(const latent_decoder_options *o, latent_decoder **out) {
     igvk_status status = IGVK_OK;
     latent_decoder *d = calloc(1, sizeof *d);
@@ -76,8 +90,7 @@ igvk_status latent_decoder_open(const latent_decoder_options *o, latent_decoder 
     TRY(autoencoder_open(o->path, AUTOENCODER_DECODER, &d->file));
     TRY(check_fits(d));
     TRY(read_statistics(d));
-    TRY(tile_axis_make(d->model.height, o->tile, &d->rows));
-    TRY(tile_axis_make(d->model.width, o->tile, &d->columns));
+    TRY(lay_out_tiles(d));
     d->pictures.channels = d->file.config.image_channels;
     d->pictures.height *= autoencoder_factor(&d->file.config);
     d->pictures.width *= autoencoder_factor(&d->file.config);
@@ -140,13 +153,14 @@ uint64_t latent_decoder_bytes(const latent_decoder *d) {
 }
 
 static igvk_status refuse_too_large(const latent_decoder *d) {
+    const uint32_t factor = autoencoder_factor(&d->file.config);
     const uint64_t need = latent_decoder_bytes(d), available = device_memory_free(d->device);
     char a[32], b[32];
     if (available && need > available)
         return fail(IGVK_ERROR_DEVICE_MEMORY,
-                    "--vae %s: decoding %u x %u latents needs %s of device memory, %s are free: give --tile %u",
-                    d->o.path, d->rows.side, d->columns.side, format_bytes(a, need), format_bytes(b, available),
-                    (d->rows.side > d->columns.side ? d->rows.side : d->columns.side) / 2);
+                    "--vae %s: decoding %ux%u needs %s of device memory, %s are free: give --tile %u", d->o.path,
+                    d->columns.side * factor, d->rows.side * factor, format_bytes(a, need), format_bytes(b, available),
+                    (d->rows.side > d->columns.side ? d->rows.side : d->columns.side) / 2 * factor);
     return IGVK_OK;
 }
 

@@ -10,7 +10,7 @@ typedef struct latent_decoder_options {
     const char *path;          // the autoencoder's file
     const char *statistics;    // of VA-VAE's latents (method, chapter 3); empty: SD-VAE's scale, 0.18215
     const model_config *model; // whose latents are decoded
-    uint32_t tile;             // latent pixels a side; 0: whole images
+    uint32_t tile;             // pixels a side of the picture, a multiple of the autoencoder's factor; 0: whole images
 } latent_decoder_options;
 
 typedef struct latent_decoder latent_decoder;

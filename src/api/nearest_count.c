@@ -108,7 +108,7 @@ static igvk_status draw(nearest_count *n, const float *images, const nearest_mat
     for (uint64_t i = 0; i < n->o.request_count; i++) {
         uint32_t label = 0, column = (uint32_t)(i % n->o.sheet_columns);
         uint32_t row = 2 * (n->row_count * n->sheet_height + (uint32_t)(i / n->o.sheet_columns));
-        TRY(dataset_read(n->data, matches[i].index, false, nearest, &label));
+        TRY(dataset_read(n->data, matches[i].index, NULL, nearest, &label));
         sheet_put_f32(n->sheet, row, column, images + i * elements);
         sheet_put_f32(n->sheet, row + 1, column, nearest);
     }

@@ -61,8 +61,14 @@ static const igvk_option table[] = {
     {"path-type", "PATH", OPTION_CHOICE(path, paths, "stored"), "Solver",
      "interpolant between image and noise; stored: the one that the model was trained on"},
 
+    {"vae", "FILE", OPTION_PATH(vae), "Latents",
+     "autoencoder that makes pictures of latents: SD-VAE or VA-VAE, safetensors or torch.save"},
+    {"latent-stats", "FILE", OPTION_PATH(latent_stats), "Latents", "statistics of its latents: VA-VAE's latents_stats.pt"},
+    {"tile", "N", OPTION_INTEGER(tile, 0, 16384, "0"), "Latents",
+     "decode in overlapping tiles of N pixels a side, for little memory; 0: whole pictures"},
+
     {"out", "DIR", OPTION_PATH(out), "Output", "folder for 000000.png, ...; goes on where an interrupted one stopped"},
-    {"npz", "FILE", OPTION_PATH(npz), "Output", "all images as ADM's evaluation reads them: arr_0, N,H,W,C bytes"},
+    {"npz", "FILE", OPTION_PATH(npz), "Output", "all images as ADM's evaluation reads them: arr_0, N,H,W,C bytes; of latents without --vae f32 N,C,H,W, and labels"},
     {"sheet", "FILE", OPTION_PATH(sheet), "Output", "labelled contact sheet, PNG"},
     {"sheet-rows", "LIST", OPTION_TEXT(sheet_rows, ""), "Output",
      "rows of the sheet over the same seeds, of none, cfg, ig, ig+cfg; empty: one row, guided as asked"},

@@ -10,6 +10,8 @@
 
 static const char *const paths[] = {"linear", "cosine", NULL};
 static const char *const weights[] = {"ema", "model", NULL};
+static const char *const optimizers[] = {"auto", "adamw", "muon", NULL};
+static const char *const switches[] = {"auto", "on", "off", NULL};
 static const char *const times[] = {"uniform", "lognormal", NULL};
 
 enum { FIXED = false, FREE = true };
@@ -25,7 +27,8 @@ static const igvk_option table[] = {
     {"resume", "DIR", OPTION_PATH(resume), "Run", "run folder to go on with; needs no other flag", FREE},
     {"seed", "N", OPTION_INTEGER(seed, 0, OPTION_LARGEST, "0"), "Run", "of weights, order, noise and times", FIXED},
 
-    {"model", "PRESET", OPTION_TEXT(model, ""), "Model", "SiT-S, -B, -L or -XL with /2, /4 or /8: SiT-B/2", FIXED},
+    {"model", "PRESET", OPTION_TEXT(model, ""), "Model",
+     "SiT-B/2, LightningDiT-XL/1, ...; or a kind alone, LightningDiT, with sizes", FIXED},
     {"init", "PATH", OPTION_PATH(init), "Model",
      "weights to start from, with their model: a checkpoint, an export or a run folder", FIXED},
     {"init-weights", "WHICH", OPTION_CHOICE(init_weights, weights, "ema"), "Model", "which of its weights", FIXED},
@@ -36,6 +39,14 @@ static const igvk_option table[] = {
     {"patch", "N", SIZE(patch, 1024), "Model", "side of a token's patch of the image; 0: the preset's", FIXED},
     {"head-after", "K", SIZE(head_after, 1024), "Model", "the auxiliary head reads block K's output; 0: chosen", FIXED},
     {"qk-norm", NULL, OPTION_FLAG(qk_norm), "Model", "normalise queries and keys", FIXED},
+    {"rms-norm", "SWITCH", OPTION_CHOICE(rms_norm, switches, "auto"), "Model",
+     "RMSNorm in LayerNorm's place; auto: on in a LightningDiT", FIXED},
+    {"swiglu", "SWITCH", OPTION_CHOICE(swiglu, switches, "auto"), "Model",
+     "SwiGLU in GELU's place; auto: on in a LightningDiT", FIXED},
+    {"rotary", "SWITCH", OPTION_CHOICE(rotary, switches, "auto"), "Model",
+     "rotary embedding of queries and keys; auto: on in a LightningDiT", FIXED},
+    {"no-shift", NULL, OPTION_FLAG(no_shift), "Model", "a LightningDiT's blocks modulated by scales and gates alone",
+     FIXED},
 
     {"path-type", "PATH", OPTION_CHOICE(path, paths, "linear"), "Objective", "interpolant between image and noise",
      FIXED},
@@ -55,13 +66,20 @@ static const igvk_option table[] = {
     // Only the order of a sum: worth less than being able to go on with a smaller device.
     {"micro-batch", "N", OPTION_INTEGER(micro_batch, 0, 65536, "0"), "Optimizer",
      "images at a time, accumulated to --batch; 0: the most that fit", FREE},
-    {"learning-rate", "R", OPTION_NUMBER(learning_rate, 0, 1000, "1e-4"), "Optimizer",
-     "of AdamW, constant after warm-up", FREE},
+    {"optimizer", "NAME", OPTION_CHOICE(optimizer, optimizers, "auto"), "Optimizer",
+     "auto: the model's, Muon of a LightningDiT, else AdamW; Muon leaves all but matrices to AdamW", FIXED},
+    {"learning-rate", "R", OPTION_NUMBER(learning_rate, 0, 1000, "0"), "Optimizer",
+     "constant after warm-up; 0: the optimizer's, 1e-4 of AdamW, 2e-4 of Muon", FREE},
     {"warmup", "N", STEPS(warmup, "0"), "Optimizer", "steps over which the rate rises from 0", FIXED},
     {"beta1", "B", DECAY(beta1, "0.9"), "Optimizer", "AdamW's first moment", FIXED},
-    {"beta2", "B", DECAY(beta2, "0.999"), "Optimizer", "AdamW's second moment", FIXED},
+    {"beta2", "B", DECAY(beta2, "0"), "Optimizer", "AdamW's second moment; 0: 0.999, and 0.95 beside Muon", FIXED},
     {"epsilon", "E", OPTION_NUMBER(epsilon, 0, 1, "1e-8"), "Optimizer", "AdamW's", FIXED},
     {"weight-decay", "W", OPTION_NUMBER(weight_decay, 0, 1000, "0"), "Optimizer", "AdamW's", FIXED},
+    {"muon-momentum", "M", DECAY(muon_momentum, "0.95"), "Optimizer", "Muon's momentum", FIXED},
+    {"muon-decay", "W", OPTION_NUMBER(muon_decay, 0, 1000, "0.01"), "Optimizer", "Muon's weight decay of matrices",
+     FIXED},
+    {"muon-rounding", NULL, OPTION_FLAG(muon_rounding), "Optimizer",
+     "round Muon's Newton-Schulz steps to bf16, as the official runs did", FIXED},
     {"clip", "NORM", OPTION_NUMBER(clip, 0, 1e30, "1"), "Optimizer", "largest norm of the whole gradient; 0: any",
      FREE},
     {"ema", "D", DECAY(ema, "0.9999"), "Optimizer", "decay a step of the averaged weights", FIXED},

@@ -22,6 +22,8 @@ static const struct kind {
     {"lightningdit_forward", parity_run_forward},
     {"checkpoint_pt", parity_run_checkpoint},
     {"lightningdit_sampler", parity_run_sampler},
+    {"lightningdit_train", parity_run_lightning},
+    {"muon", parity_run_muon},
     {"autoencoder_kl", parity_run_autoencoder},
     {"dit", parity_run_diffusion},
     {"mdtv2", parity_run_diffusion},

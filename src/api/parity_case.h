@@ -80,6 +80,8 @@ igvk_status parity_forward_run(parity_case *c, const json_t *entry); // one of i
 igvk_status parity_run_diffusion(parity_case *c);   // dit: forward, sampling and training in one folder
 igvk_status parity_run_sampler(parity_case *c);     // sit_sampler, lightningdit_sampler
 igvk_status parity_run_train(parity_case *c);       // sit_train
+igvk_status parity_run_lightning(parity_case *c);   // lightningdit_train
+igvk_status parity_run_muon(parity_case *c);
 igvk_status parity_run_autoencoder(parity_case *c); // autoencoder_kl
 igvk_status parity_run_guidance(parity_case *c);
 igvk_status parity_run_philox(parity_case *c);

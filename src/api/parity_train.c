@@ -3,7 +3,7 @@
 #include "api/parity_case.h"
 
 #include "step_block.h"
-#include "training/trainer.h"
+#include "training/training_state.h"
 #include "vulkan/parameter_memory.h"
 #include "vulkan/run_once.h"
 
@@ -56,27 +56,6 @@ done:
     return status;
 }
 
-// Memory of all sets, empty rings.
-static igvk_status add_sets(training_case *t) {
-    igvk_status status = IGVK_OK;
-    TRY(store_create(t->c->device, &t->store));
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-        TRY(parameter_memory_add(t->store, t->layout, sets[i].set, STORAGE_F32));
-    TRY(parameter_memory_add_segments(t->store, t->layout));
-    TRY(store_add(t->store, "training.steps", (1 + STEP_RING) * STEP_WORDS * 4, STORE_RING));
-    TRY(store_add(t->store, "training.metrics", STEP_RING * METRIC_WORDS * 4, STORE_RING));
-    TRY(store_add(t->store, "training.stop", 4, STORE_DEVICE));
-done:
-    return status;
-}
-
-static igvk_status make_layout(training_case *t) {
-    const capabilities *caps = device_capabilities(t->c->device);
-    t->layout =
-        parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
-    return t->layout ? IGVK_OK : fail_memory("the parameter layout", 0);
-}
-
 // Gives every parameter of a set as RUN/stepS.WHAT/NAME; qkv biases also as .qv, without the k third, whose
 // gradient is rounding noise.
 static igvk_status give_set(training_case *t, uint32_t step, const char *set, const char *what) {
@@ -106,25 +85,15 @@ done:
     return status;
 }
 
-static uint32_t *block_of(training_case *t) {
-    uint32_t *words = (uint32_t *)store_map(t->store, "training.steps") + (1 + t->next_run % STEP_RING) * STEP_WORDS;
-    memset(words, 0, STEP_WORDS * sizeof *words);
-    return words;
-}
-
-static const float *metrics_of(const training_case *t, uint32_t run) {
-    return (const float *)store_map(t->store, "training.metrics") + (run % STEP_RING) * METRIC_WORDS;
-}
-
 static igvk_status update(training_case *t, uint32_t step) {
     igvk_status status = IGVK_OK;
     graph *g = graph_new();
     if (!g)
         return fail_memory("a graph", 0);
-    build_update(g, t->layout);
-    optimizer_words(&t->optimizer, step - 1, block_of(t));
+    build_update(g, t->layout, false);
+    optimizer_words(&t->optimizer, step - 1, training_step_block(t->store, t->next_run));
     TRY(run_once(t->c->device, t->store, &g, NULL, 0, NULL, 0));
-    float norm = metrics_of(t, t->next_run++)[METRIC_GRADIENT_NORM];
+    float norm = training_metrics(t->store, t->next_run++)[METRIC_GRADIENT_NORM];
     TRY(parity_give(t->c, &norm, 1, "%s/step%u.grad_norm", t->name, step));
     for (size_t i = 1; i < sizeof sets / sizeof *sets; i++)
         TRY(give_set(t, step, sets[i].set, sets[i].output));
@@ -151,7 +120,7 @@ static igvk_status micro(training_case *t, uint64_t row, float *terms, uint64_t 
                         .labels =
                             m->classes ? graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(n)) : NO_TENSOR};
     training_losses losses = build_micro(g, m, t->layout, &t->objective, &b);
-    memcpy(block_of(t) + STEP_LOSS_SCALE, &share, sizeof share);
+    memcpy(training_step_block(t->store, t->next_run) + STEP_LOSS_SCALE, &share, sizeof share);
     once_input inputs[] = {{"images", t->image_values + row * image, image * 4},
                            {"noise", t->noise + row * image, image * 4},
                            {"times", t->times + row * n, n * 4},
@@ -177,7 +146,7 @@ static igvk_status step(training_case *t, uint32_t number) {
     for (uint32_t k = 0; k < t->micros; k++)
         TRY(micro(t, (uint64_t)(number - 1) * t->micros + k, losses + k * t->count, count));
     for (uint32_t k = 0; k < t->micros; k++)
-        loss += metrics_of(t, first_run + k)[METRIC_LOSS] / (double)t->micros;
+        loss += training_metrics(t->store, first_run + k)[METRIC_LOSS] / (double)t->micros;
     float total = (float)loss;
     TRY(parity_give(t->c, losses, count, "%s/step%u.loss_final", t->name, number));
     TRY(parity_give(t->c, losses + count, count, "%s/step%u.loss_aux", t->name, number));
@@ -225,10 +194,13 @@ static igvk_status run_training(training_case *t) {
     if (t->model.classes)
         TRY(parity_check_labels(t->c, &t->model, t->labels, t->images->shape[0] * t->count));
     t->model.path = strcmp(parity_text_or(t->run, "path_type", "linear"), "cosine") == 0 ? PATH_COSINE : PATH_LINEAR;
-    TRY(make_layout(t));
+    t->layout = training_layout_create(t->c->device, OPTIMIZER_ADAMW);
+    if (!t->layout)
+        THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
     model_kind_find(t->model.kind)->parameters(&t->model, t->layout);
     TRY(parameter_layout_check(t->layout));
-    TRY(add_sets(t));
+    TRY(store_create(t->c->device, &t->store));
+    TRY(training_state_add(t->store, t->layout));
     TRY(parity_load_weights(t->c, t->store, t->layout, SET_MODEL, t->c->weights, ""));
     if (has_ema(t))
         TRY(parity_load_weights(t->c, t->store, t->layout, SET_EMA, t->c->inputs, "ema/"));
@@ -279,9 +251,12 @@ done:
 
 static igvk_status run_optimizer(training_case *t) {
     igvk_status status = IGVK_OK;
-    TRY(make_layout(t));
+    t->layout = training_layout_create(t->c->device, OPTIMIZER_ADAMW);
+    if (!t->layout)
+        THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
     TRY(add_given_parameters(t));
-    TRY(add_sets(t));
+    TRY(store_create(t->c->device, &t->store));
+    TRY(training_state_add(t->store, t->layout));
     TRY(write_given(t, "param", SET_MODEL, 0, false));
     TRY(write_given(t, "ema", SET_EMA, 0, false));
     for (uint32_t k = 1; k <= t->steps; k++) {

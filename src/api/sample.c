@@ -4,12 +4,14 @@
 #include "api/loaded_model.h"
 #include "api/nearest_count.h"
 #include "api/options.h"
+#include "api/pictures.h"
 #include "api/request_sheet.h"
 #include "api/sample_files.h"
 #include "api/sample_method.h"
 #include "api/sheet_job.h"
 #include "core/clock.h"
 #include "core/digest.h"
+#include "core/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,7 @@ typedef struct sampling_job {
     device *device;
     loaded_model model, compared; // compared: --compare's, else empty
     loaded_model weak;            // --autoguidance's, else empty
+    picture_maker *pictures;
     sampling_method method;
     image_request *requests;
     uint64_t count;
@@ -156,9 +159,12 @@ static igvk_status read_inputs(sampling_job *j) {
     const igvk_sample_options *o = j->o;
     TRY(check_options(o));
     TRY(loaded_model_open(o->model, o->weights ? "model" : "ema", &j->model));
-    if (j->model.config.channels != 1 && j->model.config.channels != 3)
-        THROW(IGVK_ERROR_INVALID, "%s: makes latents of %u channels, which need an autoencoder to become pictures",
-              j->model.path, j->model.config.channels);
+    TRY(picture_maker_create(&(picture_options){.vae = o->vae,
+                                                .statistics = o->latent_stats,
+                                                .tile = (uint32_t)o->tile,
+                                                .model = &j->model.config,
+                                                .model_path = j->model.path},
+                             &j->pictures));
     if (o->compare[0])
         TRY(open_second(j, "--compare", o->compare, &j->compared));
     if (o->autoguidance[0])
@@ -181,7 +187,8 @@ static igvk_status lay_out_axes(sampling_job *j) {
                      .method = j->method,
                      .title = j->parameters,
                      .path = j->o->sheet[0] ? j->o->sheet : NULL,
-                     .model_count = 1};
+                     .model_count = 1,
+                     .pictures = j->pictures};
     s->models[0] = (sheet_model){.config = &j->model.config, .batch = sample_method_batch(j->o, &j->method)};
     if (j->o->compare[0]) {
         s->models[s->model_count++] =
@@ -207,7 +214,7 @@ static igvk_status lay_out_plain(sampling_job *j) {
     const igvk_sample_options *o = j->o;
     uint32_t columns = columns_of(j);
     if (o->sheet[0])
-        TRY(request_sheet_create(&(request_sheet_options){.config = &j->model.config,
+        TRY(request_sheet_create(&(request_sheet_options){.config = picture_maker_config(j->pictures),
                                                           .class_names = j->model.class_names,
                                                           .requests = j->requests,
                                                           .count = j->count,
@@ -216,14 +223,16 @@ static igvk_status lay_out_plain(sampling_job *j) {
                                                           .title = j->parameters,
                                                           .path = o->sheet},
                                  &j->plain));
-    TRY(sample_files_create(&(sample_files_options){.folder = o->out,
-                                                    .npz = o->npz,
-                                                    .config = &j->model.config,
-                                                    .class_names = j->model.class_names,
-                                                    .parameters = j->parameters,
-                                                    .requests = j->requests,
-                                                    .count = j->count},
-                            &j->files));
+    TRY(sample_files_create(
+        &(sample_files_options){.folder = o->out,
+                                .npz = o->npz,
+                                .config = picture_maker_config(j->pictures),
+                                .latents = picture_maker_previews(j->pictures) ? &j->model.config : NULL,
+                                .class_names = j->model.class_names,
+                                .parameters = j->parameters,
+                                .requests = j->requests,
+                                .count = j->count},
+        &j->files));
 done:
     return status;
 }
@@ -236,7 +245,7 @@ static igvk_status open_dataset(sampling_job *j) {
     for (uint32_t k = 0; has_axes(j) && k < rows; k++)
         sheet_job_cell_label(&j->sheet, k, labels.texts[k], sizeof *labels.texts);
     nearest_count_options n = {.folder = j->o->against,
-                               .config = &j->model.config,
+                               .config = picture_maker_config(j->pictures),
                                .class_names = j->model.class_names,
                                .requests = j->requests,
                                .request_count = j->count,
@@ -252,6 +261,20 @@ done:
     return status;
 }
 
+static igvk_status load_pictures(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    uint64_t bytes = 0;
+    char text[32];
+    TRY(picture_maker_load(j->pictures, j->device, &bytes));
+    if (bytes)
+        message(j, "decoding takes %s of device memory in all", format_bytes(text, bytes));
+    if (picture_maker_previews(j->pictures))
+        message(j, "note: latents of %u channels, shown in false colours; --vae FILE makes pictures of them",
+                j->model.config.channels);
+done:
+    return status;
+}
+
 static igvk_status prepare(sampling_job *j) {
     igvk_status status = IGVK_OK;
     TRY(read_inputs(j));
@@ -262,6 +285,7 @@ static igvk_status prepare(sampling_job *j) {
     TRY(loaded_model_load(j->device, &j->model));
     if (j->o->compare[0])
         TRY(loaded_model_load(j->device, &j->compared));
+    TRY(load_pictures(j));
     if (j->o->autoguidance[0])
         TRY(loaded_model_load_beside(j->device, &j->weak, j->model.store, SET_WEAK));
 done:
@@ -276,8 +300,9 @@ static parameter_set weights_of(const loaded_model *m) {
 
 static igvk_status sample_plain(sampling_job *j, image_batch *batch, float *kept) {
     igvk_status status = IGVK_OK;
-    uint64_t elements = model_elements(&j->model.config), first = sample_files_done(j->files);
-    uint32_t size = image_batch_size(batch);
+    const uint64_t elements = model_elements(picture_maker_config(j->pictures)), first = sample_files_done(j->files);
+    const uint32_t size = image_batch_size(batch);
+    float *outputs = malloc(size * model_elements(&j->model.config) * sizeof *outputs);
     float *images = malloc(size * elements * sizeof *images);
     sampling_progress progress = {.events = j->events,
                                   .device = j->device,
@@ -287,14 +312,15 @@ static igvk_status sample_plain(sampling_job *j, image_batch *batch, float *kept
                                   .start = clock_seconds(),
                                   .saved =
                                       j->o->out[0] ? "the same command goes on from there" : "nothing was written"};
-    if (!images)
-        return fail_memory("a batch of images", size * elements * sizeof *images);
+    if (!images || !outputs)
+        TRY(fail_memory("a batch of images", size * elements * sizeof *images));
     if (first)
         message(j, "%llu images are there already", (unsigned long long)first);
     for (uint64_t i = first; i < j->count; i += size) {
         uint32_t n = j->count - i < size ? (uint32_t)(j->count - i) : size;
-        TRY(image_batch_run(batch, j->requests + i, n, &progress, images));
-        TRY(sample_files_add(j->files, n, images));
+        TRY(image_batch_run(batch, j->requests + i, n, &progress, outputs));
+        TRY(picture_maker_run(j->pictures, outputs, n, images));
+        TRY(sample_files_add(j->files, n, images, outputs));
         if (kept)
             memcpy(kept + i * elements, images, n * elements * sizeof *images);
         TRY(sampling_progress_batch(&progress, n));
@@ -302,6 +328,7 @@ static igvk_status sample_plain(sampling_job *j, image_batch *batch, float *kept
     TRY(sample_files_finish(j->files));
 done:
     free(images);
+    free(outputs);
     return status;
 }
 
@@ -309,7 +336,7 @@ static void draw_plain(const sampling_job *j, const float *images) {
     uint32_t columns = columns_of(j);
     for (uint64_t i = 0; i < j->count; i++)
         sheet_put_f32(j->plain, (uint32_t)(i / columns), (uint32_t)(i % columns),
-                      images + i * model_elements(&j->model.config));
+                      images + i * model_elements(picture_maker_config(j->pictures)));
 }
 
 static igvk_status run_plain(sampling_job *j) {
@@ -331,7 +358,8 @@ static igvk_status run_plain(sampling_job *j) {
                              .batch = sample_method_batch(o, &j->method),
                              .expected = j->count};
     TRY(image_batch_create(&b, &batch));
-    if ((j->plain || j->nearest) && !(kept = calloc(j->count * model_elements(c), sizeof *kept)))
+    if ((j->plain || j->nearest) &&
+        !(kept = calloc(j->count * model_elements(picture_maker_config(j->pictures)), sizeof *kept)))
         THROW(IGVK_ERROR_MEMORY, "out of memory for %llu images", (unsigned long long)j->count);
     if (kept)
         TRY(sample_files_read_present(j->files, kept));
@@ -395,6 +423,7 @@ done:
     sheet_destroy(&j->plain);
     sheet_job_close(&j->sheet);
     free(j->requests);
+    picture_maker_destroy(&j->pictures);
     loaded_model_close(&j->compared);
     loaded_model_close(&j->weak);
     loaded_model_close(&j->model);

@@ -131,12 +131,35 @@ done:
     return status;
 }
 
+// "labels" i64 [N], then "arr_0" f32 [N, C, H, W].
+static igvk_status begin_latents(sample_files *f) {
+    igvk_status status = IGVK_OK;
+    const model_config *c = f->o.latents;
+    const uint64_t shape[] = {f->o.count, c->channels, c->height, c->width};
+    TRY(npz_begin(f->npz, "labels", NPY_I64, 1, &f->o.count));
+    for (uint64_t i = 0; i < f->o.count; i++) {
+        const int64_t label = f->o.requests[i].label;
+        TRY(npz_write(f->npz, &label, sizeof label));
+    }
+    TRY(npz_begin(f->npz, "arr_0", NPY_F32, 4, shape));
+done:
+    return status;
+}
+
 static igvk_status begin_npz(sample_files *f) {
     igvk_status status = IGVK_OK;
     const model_config *c = f->o.config;
     uint64_t shape[] = {f->o.count, c->height, c->width, c->channels};
+    if (f->o.latents && f->present)
+        THROW(IGVK_ERROR_INVALID,
+              "%s: holds previews of an earlier job, from which --npz cannot have latents: name "
+              "another --out, or leave --npz away",
+              f->o.folder);
     TRY(npz_create(f->o.npz, &f->npz));
-    TRY(npz_begin(f->npz, "arr_0", NPY_U8, 4, shape));
+    if (f->o.latents)
+        TRY(begin_latents(f));
+    else
+        TRY(npz_begin(f->npz, "arr_0", NPY_U8, 4, shape));
     TRY(copy_present(f));
 done:
     return status;
@@ -188,13 +211,16 @@ static igvk_status write_png(sample_files *f, uint64_t index, const image *im) {
     return status;
 }
 
-igvk_status sample_files_add(sample_files *f, uint32_t count, const float *images) {
+igvk_status sample_files_add(sample_files *f, uint32_t count, const float *pictures, const float *outputs) {
     igvk_status status = IGVK_OK;
     image im = {0};
+    const uint64_t latents = f->o.latents ? model_elements(f->o.latents) : 0;
     for (uint32_t i = 0; i < count; i++) {
         image_free(&im);
-        TRY(image_of_floats(images + i * model_elements(f->o.config), f->o.config, &im));
-        if (f->npz)
+        TRY(image_of_floats(pictures + i * model_elements(f->o.config), f->o.config, &im));
+        if (f->npz && f->o.latents)
+            TRY(npz_write(f->npz, outputs + i * latents, latents * sizeof *outputs));
+        else if (f->npz)
             TRY(npz_write(f->npz, im.pixels, model_elements(f->o.config)));
         if (f->o.folder)
             TRY(write_png(f, f->next, &im));

@@ -11,7 +11,8 @@
 typedef struct sample_files_options {
     const char *folder; // null or empty: no PNG files
     const char *npz;    // likewise
-    const model_config *config;
+    const model_config *config;  // of the pictures
+    const model_config *latents; // the npz holds these outputs of the model, f32 [count, C, H, W]; null: the pictures
     const json_t *class_names;
     const char *parameters; // the settings common to all images, one line
     const image_request *requests;
@@ -24,8 +25,8 @@ void sample_files_destroy(sample_files **f);
 uint64_t sample_files_done(const sample_files *f); // images that are there already, from the first on
 // Those images as floats in [-1, 1], for a sheet; they went through bytes.
 igvk_status sample_files_read_present(const sample_files *f, float *images);
-// Images first .. first + count - 1, in order, in the model's space [-1, 1].
-igvk_status sample_files_add(sample_files *f, uint32_t count, const float *images);
+// The next `count` pictures, in [-1, 1], and the model's outputs that they came from.
+igvk_status sample_files_add(sample_files *f, uint32_t count, const float *pictures, const float *outputs);
 igvk_status sample_files_finish(sample_files *f);
 
 // C,H,W floats in [-1, 1] as an image (data/sheet.h, pixel_byte). Channels 1 or 3.

@@ -36,9 +36,13 @@ static void column_label(const sheet_job *j, uint32_t column, char *out, size_t 
     snprintf(out, size, "%.30s%s%.24s", i == 0 ? group : "", i == 0 && group[0] ? " " : "", name);
 }
 
+static const model_config *pictures_of(const sheet_job *j) {
+    return j->pictures ? picture_maker_config(j->pictures) : j->models[0].config;
+}
+
 static igvk_status create_sheet(sheet_job *j) {
     igvk_status status = IGVK_OK;
-    const model_config *c = j->models[0].config;
+    const model_config *c = pictures_of(j);
     uint32_t row_count = j->model_count * j->row_count, column_count = j->group_count * j->request_count;
     label_texts columns = {0}, rows = {0};
     TRY(label_texts_create(&columns, column_count));
@@ -96,7 +100,8 @@ bool sheet_job_uses_ig(const sheet_job *j) {
 
 typedef struct cells {
     sheet_job *j;
-    float *images; // [request_count] of one cell
+    float *outputs; // [batch] of the model
+    float *images;  // [request_count] of one cell
     sampling_progress progress;
 } cells;
 
@@ -137,12 +142,15 @@ static igvk_status sample_cell(cells *c, uint32_t model, uint32_t row, uint32_t 
     const sheet_model *m = &j->models[model];
     sampling_method method = method_of(j, row, group);
     image_batch *batch = NULL;
-    uint64_t elements = model_elements(m->config);
+    const uint64_t elements = model_elements(pictures_of(j));
     image_batch_options o = batch_of(j, model, &method);
     TRY(image_batch_create(&o, &batch));
     for (uint32_t i = 0; i < j->request_count; i += m->batch) {
         uint32_t n = j->request_count - i < m->batch ? j->request_count - i : m->batch;
-        TRY(image_batch_run(batch, j->requests + i, n, &c->progress, c->images + i * elements));
+        float *outputs = j->pictures ? c->outputs : c->images + i * elements;
+        TRY(image_batch_run(batch, j->requests + i, n, &c->progress, outputs));
+        if (j->pictures)
+            TRY(picture_maker_run(j->pictures, outputs, n, c->images + i * elements));
         TRY(sampling_progress_batch(&c->progress, n));
     }
     for (uint32_t i = 0; c->j->sheet && i < j->request_count; i++)
@@ -162,7 +170,7 @@ void sheet_job_cell_label(const sheet_job *j, uint32_t cell, char *out, size_t s
 
 igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events, sheet_cell each, void *user) {
     igvk_status status = IGVK_OK;
-    uint64_t elements = model_elements(j->models[0].config);
+    const uint64_t elements = model_elements(pictures_of(j));
     uint32_t cell_count = sheet_job_cells(j);
     cells c = {.j = j,
                .progress = {.events = events,
@@ -171,8 +179,9 @@ igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events, sheet_cell e
                             .start = clock_seconds(),
                             .saved = "the sheet was not written"}};
     c.images = calloc(j->request_count * elements, sizeof *c.images);
-    if (!c.images)
-        return fail_memory("a row of images", j->request_count * elements * sizeof *c.images);
+    c.outputs = calloc(j->request_count * model_elements(j->models[0].config), sizeof *c.outputs);
+    if (!c.images || !c.outputs)
+        TRY(fail_memory("a row of images", j->request_count * elements * sizeof *c.images));
     TRY(sheet_job_lay_out(j));
     for (uint32_t model = 0; model < j->model_count; model++)
         TRY(choose_batch(j, model));
@@ -189,5 +198,6 @@ igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events, sheet_cell e
 done:
     sheet_job_close(j);
     free(c.images);
+    free(c.outputs);
     return status;
 }

@@ -4,6 +4,7 @@
 #define IGVK_API_SHEET_JOB_H
 
 #include "api/image_batch.h"
+#include "api/pictures.h"
 #include "data/sheet.h"
 
 #define SHEET_MOST 16 // rows, and column groups, at most
@@ -27,6 +28,7 @@ typedef struct sheet_job {
     device *device;
     sheet_model models[SHEET_MODELS]; // one block of rows each
     uint32_t model_count;
+    picture_maker *pictures; // of the models' outputs; null: they are pictures
     const json_t *class_names;
     const image_request *requests; // columns of each group
     uint32_t request_count;
@@ -53,7 +55,7 @@ bool sheet_job_uses_ig(const sheet_job *j);
 // done; sheet_job_close ends a job that is not drawn.
 igvk_status sheet_job_lay_out(sheet_job *j);
 void sheet_job_close(sheet_job *j);
-// Samples row by row and writes the PNG whole. Samples of each row and group are also given to `each` (may be null)
+// Samples row by row and writes the PNG whole. Pictures of each row and group are also given to `each` (may be null)
 // with the row's label.
 typedef igvk_status (*sheet_cell)(void *user, const char *label, const float *images);
 igvk_status sheet_job_draw(sheet_job *j, const igvk_events *events, sheet_cell each, void *user);

@@ -3,6 +3,7 @@
 #include "api/loaded_model.h"
 #include "api/options.h"
 #include "api/train_config.h"
+#include "api/train_optimizer.h"
 #include "api/train_sheet.h"
 #include "api/train_start.h"
 #include "core/file.h"
@@ -94,15 +95,7 @@ static void fill_trainer_options(const training_job *j, trainer_options *t) {
                                        .guided_low = o->guided_low,
                                        .guided_high = o->guided_high,
                                        .times = o->times ? TIME_LOGNORMAL : TIME_UNIFORM};
-    t->optimizer = (optimizer_settings){.learning_rate = o->learning_rate,
-                                        .beta1 = o->beta1,
-                                        .beta2 = o->beta2,
-                                        .epsilon = o->epsilon,
-                                        .weight_decay = o->weight_decay,
-                                        .clip = o->clip,
-                                        .warmup = o->warmup,
-                                        .ema_decay = o->ema,
-                                        .ema_warmup = o->ema_warmup};
+    t->optimizer = train_optimizer_settings(o);
     t->label_dropout = t->model.classes ? o->label_dropout : 0;
     t->batch = (uint32_t)o->batch;
     t->micro_batch = (uint32_t)o->micro_batch;
@@ -186,6 +179,7 @@ static igvk_status prepare(training_job *j) {
     TRY(dataset_open(o->data, &j->data));
     const dataset_info *info = dataset_describe(j->data);
     TRY(choose_model(j, info));
+    train_resolve_optimizer(&l->trainer.model, &j->o);
     TRY(name_classes(j, info));
     TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &j->device));
     fill_trainer_options(j, &l->trainer);

@@ -55,6 +55,33 @@ static igvk_status check_discrete(const igvk_train_options *o, const model_confi
     return IGVK_OK;
 }
 
+// A switch of an architecture: kinds without it in their configuration can't have it.
+static igvk_status switch_field(const model_config *m, const char *flag, const char *key, bool given, bool value,
+                                bool *field) {
+    const model_kind *kind = model_kind_find(m->kind);
+    if (!given)
+        return IGVK_OK;
+    for (size_t i = 0; i < kind->field_count; i++)
+        if (strcmp(kind->fields[i].key, key) == 0) {
+            *field = value;
+            return IGVK_OK;
+        }
+    return fail(IGVK_ERROR_INVALID, "--%s: a model of kind %s has none: leave it away, or --model LightningDiT", flag,
+                m->kind);
+}
+
+enum { SWITCH_AUTO, SWITCH_ON, SWITCH_OFF };
+
+static igvk_status switch_fields(const igvk_train_options *o, model_config *m) {
+    igvk_status status = IGVK_OK;
+    TRY(switch_field(m, "rms-norm", "rms_norm", o->rms_norm != SWITCH_AUTO, o->rms_norm == SWITCH_ON, &m->rms_norm));
+    TRY(switch_field(m, "swiglu", "swiglu", o->swiglu != SWITCH_AUTO, o->swiglu == SWITCH_ON, &m->swiglu));
+    TRY(switch_field(m, "rotary", "rotary", o->rotary != SWITCH_AUTO, o->rotary == SWITCH_ON, &m->rotary));
+    TRY(switch_field(m, "no-shift", "no_shift", o->no_shift, true, &m->no_shift));
+done:
+    return status;
+}
+
 igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, uint32_t height, uint32_t width,
                                uint32_t classes, model_config *out) {
     igvk_status status = IGVK_OK;
@@ -69,8 +96,9 @@ igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, u
                           .path = o->path ? PATH_COSINE : PATH_LINEAR};
     if (o->model[0])
         TRY(model_config_preset(o->model, out));
-    else if (!o->width || !o->depth || !o->heads || !o->patch)
+    if (!out->hidden && (!o->width || !o->depth || !o->heads || !o->patch))
         THROW(IGVK_ERROR_INVALID, "give --model PRESET, or all of --width, --depth, --heads and --patch");
+    TRY(switch_fields(o, out));
     override(&out->hidden, o->width);
     override(&out->depth, o->depth);
     override(&out->heads, o->heads);
@@ -82,7 +110,7 @@ igvk_status train_model_config(const igvk_train_options *o, uint32_t channels, u
     if (model_kind_find(out->kind)->time == MODEL_DISCRETE)
         TRY(check_discrete(o, out));
     if (!model_objective_of(out))
-        THROW(IGVK_ERROR_INVALID, "--model %s: this version does not train its kind; train a SiT", o->model);
+        THROW(IGVK_ERROR_INVALID, "--model %s: this version does not train its kind", o->model);
 done:
     return status;
 }

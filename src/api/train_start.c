@@ -9,10 +9,11 @@
 
 // What the file says of its model, options may not say again. --head-after alone may differ: the head is then new.
 static igvk_status check_options(const igvk_train_options *o) {
-    if (o->model[0] || o->width || o->depth || o->heads || o->patch || o->qk_norm)
+    if (o->model[0] || o->width || o->depth || o->heads || o->patch || o->qk_norm || o->no_shift || o->rms_norm ||
+        o->swiglu || o->rotary)
         return fail(IGVK_ERROR_INVALID,
-                    "--init brings its own model: leave --model, --width, --depth, --heads, --patch "
-                    "and --qk-norm away");
+                    "--init brings its own model: leave --model, --width, --depth, --heads, --patch, --qk-norm, "
+                    "--rms-norm, --swiglu, --rotary and --no-shift away");
     return IGVK_OK;
 }
 

@@ -28,6 +28,7 @@ enum random_stream {
     STREAM_LABEL = 9,          // sampling: random class; item = image index
     STREAM_VALIDATION = 10,    // fixed noise of held-out images
     STREAM_GLYPH = 11,         // placement of glyphs
+    STREAM_POSTERIOR = 13,     // training: which latent of its moments, normal per element
     STREAM_MASK = 12, // training: order of an image's tokens, uniform per token; item 2^32 - 1: the share masked
 };
 

@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "data/dataset_json.h"
+#include "data/latents.h"
 #include "formats/safetensors.h"
 
 #include <inttypes.h>
@@ -34,6 +35,7 @@ struct dataset {
     uint32_t open_shards;
     uint64_t clock;
     uint8_t *bytes; // one image
+    latent_set *latents; // in place of all shards here
 };
 
 // images U8 [n, C, H, W] and labels I64 [n].
@@ -178,8 +180,12 @@ static igvk_status open_folder(const char *folder, dataset *d) {
         THROW(IGVK_ERROR_INVALID, "%s: no such folder; make a dataset with `igvk data`", folder);
     if (!path_is_folder(folder))
         THROW(IGVK_ERROR_INVALID, "%s: is a file; a dataset is a folder made by `igvk data`", folder);
+    if (latent_set_recognise(folder)) {
+        TRY(latent_set_open(folder, d->names, &d->latents, &d->info));
+        goto done;
+    }
     if (!path_exists(json))
-        THROW(IGVK_ERROR_INVALID, "%s: has no dataset.json, so it is no finished dataset; make one with `igvk data`",
+        THROW(IGVK_ERROR_INVALID, "%s: has no dataset.json, so it is no finished dataset, nor are there latents; make one with `igvk data`",
               folder);
     TRY(dataset_json_read(json, d->names, &d->info, &digest));
     TRY(add_all_shards(d, &digest));
@@ -214,6 +220,7 @@ void dataset_close(dataset **d) {
     }
     free((*d)->shards);
     free((*d)->bytes);
+    latent_set_close(&(*d)->latents);
     arena_destroy(&(*d)->names);
     free(*d);
     *d = NULL;
@@ -239,6 +246,8 @@ static shard *find_shard(dataset *d, uint64_t index) {
 igvk_status dataset_read_bytes(dataset *d, uint64_t index, uint8_t *image, uint32_t *label) {
     igvk_status status = IGVK_OK;
     int64_t stored = 0;
+    if (d->latents)
+        THROW(IGVK_ERROR_INVALID, "%s: holds latents, not pixels", d->folder);
     if (index >= d->info.count)
         THROW(IGVK_ERROR_INVALID, "%s: image %" PRIu64 " asked for, there are %" PRIu64, d->folder, index,
               d->info.count);
@@ -255,7 +264,10 @@ done:
     return status;
 }
 
-igvk_status dataset_read(dataset *d, uint64_t index, bool mirror, float *image, uint32_t *label) {
+igvk_status dataset_read(dataset *d, uint64_t index, const dataset_draw *draw, float *image, uint32_t *label) {
+    const bool mirror = draw && draw->mirror;
+    if (d->latents)
+        return latent_set_read(d->latents, index, draw, image, label);
     igvk_status status = dataset_read_bytes(d, index, d->bytes, label);
     if (status != IGVK_OK)
         return status;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Datasets: a folder of safetensors shards and dataset.json. Pixel images as bytes, latents (later) as f32;
-// either reaches training as f32 in the model's space (pixels: byte / 127.5 - 1, in [-1, 1]).
+// Datasets: a folder of safetensors shards and dataset.json with pixel images as bytes, or one of latents in an
+// official layout (data/latents.h); either reaches training as f32 in the model's space (pixels: byte / 127.5 - 1, in
+// [-1, 1]).
 //
 //   dataset.json   {"format": "igvk-dataset-1", "kind": "pixels", "channels": C, "height": H, "width": W,
 //                   "classes": ["A", ...], "count": N, "held_out": M, "flips": false, "made_by": "..."}
@@ -22,6 +23,7 @@ typedef struct dataset_info {
     uint64_t count;                 // all images
     uint64_t held_out;              // of them
     bool flips;                     // training may mirror images left to right
+    bool latents;                   // not pixels
     char digest[17];                // of dataset.json and the shards' sizes: what a resume compares
 } dataset_info;
 
@@ -29,8 +31,16 @@ typedef struct dataset dataset;
 igvk_status dataset_open(const char *folder, dataset **out);
 void dataset_close(dataset **d);
 const dataset_info *dataset_describe(const dataset *d);
-// Image `index` (0 .. count - 1) as f32 C,H,W into `image` and its label. `mirror` flips left to right.
-igvk_status dataset_read(dataset *d, uint64_t index, bool mirror, float *image, uint32_t *label);
+// How one reading of an image differs from another: mirrored left to right, and which of the latents that its moments
+// allow, by random numbers (STREAM_POSTERIOR). Null: as it is, and the mean.
+typedef struct dataset_draw {
+    bool mirror;
+    uint64_t seed;
+    uint32_t step, item;
+} dataset_draw;
+// Image `index` (0 .. count - 1) as f32 C,H,W into `image` and its label.
+igvk_status dataset_read(dataset *d, uint64_t index, const dataset_draw *draw, float *image, uint32_t *label);
+// Of pixels.
 igvk_status dataset_read_bytes(dataset *d, uint64_t index, uint8_t *image, uint32_t *label);
 
 // Position `position` of epoch `epoch` in the training order: a pseudorandom permutation of

@@ -8,7 +8,7 @@
 #include "data/dataset.h"
 
 enum {
-    DATASET_CHANNELS_MAX = 16,
+    DATASET_CHANNELS_MAX = 256,
     DATASET_SIDE_MAX = 4096,
     DATASET_IMAGE_BYTES_MAX = 64 << 20,
     DATASET_CLASSES_MAX = 1 << 20,

@@ -60,7 +60,7 @@ igvk_status nearest_find(dataset *d, const float *samples, size_t count, nearest
         matches[s] = (nearest_match){.distance = INFINITY};
     for (uint64_t index = 0; index < total; index++) {
         uint32_t label = 0;
-        TRY(dataset_read(d, index, false, image, &label));
+        TRY(dataset_read(d, index, NULL, image, &label));
         compare_all(samples, count, elements, image, index, label, matches);
         bool tell = (index + 1) % PROGRESS_EVERY == 0 || index + 1 == total;
         if (tell && progress && progress(user, index + 1, total))

@@ -3,6 +3,7 @@
 #include "formats/npz.h"
 #include "core/memory.h"
 #include "core/text.h"
+#include "formats/npy.h"
 #include "formats/zip.h"
 
 #include <stdlib.h>
@@ -40,24 +41,6 @@ static const struct {
     size_t size;
 } npy_types[] = {[NPY_U8] = {"|u1", 1}, [NPY_F32] = {"<f4", 4}, [NPY_I64] = {"<i8", 8}};
 
-// Magic, version, length, then a Python dictionary padded so that the data begins at a multiple of 64.
-static void put_npy_header(text_buffer *b, npy_type type, uint32_t rank, const uint64_t *shape) {
-    text_buffer dictionary = {0};
-    text_append(&dictionary, "{'descr': '%s', 'fortran_order': False, 'shape': (", npy_types[type].name);
-    for (uint32_t i = 0; i < rank; i++)
-        text_append(&dictionary, i + 1 < rank ? "%llu, " : rank == 1 ? "%llu," : "%llu", (unsigned long long)shape[i]);
-    text_append(&dictionary, "), }");
-    const size_t prefix = 10;
-    size_t total = (size_t)align_up(prefix + dictionary.length + 1, 64);
-    text_append_bytes(b, "\x93NUMPY\x01\x00", 8);
-    unsigned char length[2] = {(unsigned char)(total - prefix), (unsigned char)((total - prefix) >> 8)};
-    text_append_bytes(b, length, sizeof length);
-    text_append(b, "%s%*s\n", dictionary.text ? dictionary.text : "", (int)(total - prefix - dictionary.length - 1),
-                "");
-    b->failed = b->failed || dictionary.failed;
-    text_free(&dictionary);
-}
-
 igvk_status npz_begin(npz_writer *w, const char *name, npy_type type, uint32_t rank, const uint64_t *shape) {
     igvk_status status = IGVK_OK;
     text_buffer npy = {0}, member = {0};
@@ -67,7 +50,7 @@ igvk_status npz_begin(npz_writer *w, const char *name, npy_type type, uint32_t r
     for (uint32_t i = 0; i < rank; i++)
         if (!multiply_u64(bytes, shape[i], &bytes) || bytes > INT64_MAX)
             THROW(IGVK_ERROR_INVALID, "array \"%.200s\" is too large", name);
-    put_npy_header(&npy, type, rank, shape);
+    npy_put_header(&npy, npy_types[type].name, rank, shape);
     text_append(&member, "%s.npy", name);
     if (npy.failed || member.failed)
         TRY(fail_memory(name, 0));

@@ -141,7 +141,7 @@ igvk_status torch_begin_set(torch_writer *w, const char *name) {
 igvk_status torch_declare(torch_writer *w, const char *name, element_type type, uint32_t rank, const uint64_t *shape) {
     declared t = {.type = type, .rank = rank, .elements = 1};
     uint64_t bytes = 0;
-    if (!w->in_set || rank > SAFETENSORS_MAX_RANK || type > ELEMENT_BF16)
+    if (rank > SAFETENSORS_MAX_RANK || type > ELEMENT_BF16)
         return fail(IGVK_ERROR_INTERNAL, "tensor \"%.200s\" cannot be declared so", name);
     for (uint32_t i = 0; i < rank; i++) {
         t.shape[i] = shape[i];
@@ -159,12 +159,16 @@ igvk_status torch_declare(torch_writer *w, const char *name, element_type type, 
 igvk_status torch_declare_again(torch_writer *w, const char *name, size_t number) {
     put_text(&w->pickle, name);
     put_tensor(&w->pickle, &w->tensors[number], number);
+    if (!w->in_set)
+        text_append(&w->pickle, "s"); // into the root
     return pickle_status(w);
 }
 
 igvk_status torch_declare_text(torch_writer *w, const char *name, const char *text) {
     put_text(&w->pickle, name);
     put_text(&w->pickle, text);
+    if (!w->in_set)
+        text_append(&w->pickle, "s");
     return pickle_status(w);
 }
 

@@ -10,7 +10,8 @@
 typedef struct torch_writer torch_writer;
 igvk_status torch_writer_create(const char *path, torch_writer **out);
 void torch_writer_destroy(torch_writer **w); // takes null
-// Begins the dict of that name at the root; tensors and texts declared next go into it. Names are UTF-8, each once.
+// Begins the dict of that name at the root; tensors and texts declared next go into it, those before any go into the
+// root itself. Names are UTF-8, each once.
 igvk_status torch_begin_set(torch_writer *w, const char *name);
 igvk_status torch_declare(torch_writer *w, const char *name, element_type type, uint32_t rank, const uint64_t *shape);
 // The same bytes once more: tensor `number` of all declared so far (counted from 0) under another name.

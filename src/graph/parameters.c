@@ -10,12 +10,18 @@
 // Kernels index a chunk's elements with 32 bits, byte offsets included.
 #define CHUNK_MAX_ELEMENTS (1ull << 30)
 
+typedef struct chunk {
+    uint64_t elements;
+    parameter_group group;
+} chunk;
+
 struct parameter_layout {
     arena *arena;
     parameter *items;
     size_t count, capacity;
-    uint64_t *chunk_elements;
+    chunk *chunks;
     size_t chunk_count, chunk_capacity;
+    bool splits;
     uint64_t max_chunk_elements; // a multiple of PARAMETER_GRANULE
     uint64_t elements;           // without gaps
     igvk_status status;
@@ -39,12 +45,13 @@ void parameter_layout_destroy(parameter_layout **l) {
         return;
     arena_destroy(&(*l)->arena);
     free((*l)->items);
-    free((*l)->chunk_elements);
+    free((*l)->chunks);
     free(*l);
     *l = NULL;
 }
 
 arena *parameter_layout_arena(parameter_layout *l) { return l->arena; }
+void parameter_layout_split_matrices(parameter_layout *l) { l->splits = true; }
 
 igvk_status parameter_layout_check(const parameter_layout *l) {
     return l->status == IGVK_OK ? IGVK_OK : fail(l->status, "%s", l->text);
@@ -69,19 +76,32 @@ static igvk_status check_parameter(const parameter_layout *l, const parameter *p
                 format_bytes(limit, l->max_chunk_elements * sizeof(float)));
 }
 
-// Gives `p` the next place: the last chunk where it fits, else a new one.
-static igvk_status place_parameter(parameter_layout *l, parameter *p) {
-    uint64_t elements = align_up(shape_elements(p->shape), PARAMETER_GRANULE);
-    if (l->chunk_count == 0 || elements > l->max_chunk_elements - l->chunk_elements[l->chunk_count - 1]) {
-        if (!ARRAY_RESERVE(l->chunk_elements, l->chunk_capacity, l->chunk_count + 1))
-            return fail_memory("the parameter layout", (l->chunk_count + 1) * sizeof *l->chunk_elements);
-        l->chunk_elements[l->chunk_count++] = 0;
-    }
-    p->chunk = (uint32_t)(l->chunk_count - 1);
-    p->first = l->chunk_elements[p->chunk];
-    l->chunk_elements[p->chunk] += elements;
-    l->elements += shape_elements(p->shape);
+static igvk_status add_chunk(parameter_layout *l, parameter_group group) {
+    if (!ARRAY_RESERVE(l->chunks, l->chunk_capacity, l->chunk_count + 1))
+        return fail_memory("the parameter layout", (l->chunk_count + 1) * sizeof *l->chunks);
+    l->chunks[l->chunk_count++] = (chunk){.group = group};
     return IGVK_OK;
+}
+
+// Gives `p` the next place: its group's last chunk where it fits, else a new one.
+static igvk_status place_parameter(parameter_layout *l, parameter *p) {
+    igvk_status status = IGVK_OK;
+    uint64_t elements = align_up(shape_elements(p->shape), PARAMETER_GRANULE);
+    size_t at = l->chunk_count;
+    p->group = l->splits && p->shape.rank >= 2 && (!p->frozen || p->decays) ? PARAMETER_MATRICES : PARAMETER_ELEMENTS;
+    while (at > 0 && l->chunks[at - 1].group != p->group)
+        at--;
+    if (at == 0 || elements > l->max_chunk_elements - l->chunks[at - 1].elements) {
+        TRY(add_chunk(l, p->group));
+        at = l->chunk_count;
+    }
+    chunk *c = &l->chunks[at - 1];
+    p->chunk = (uint32_t)(at - 1);
+    p->first = c->elements;
+    c->elements += elements;
+    l->elements += shape_elements(p->shape);
+done:
+    return status;
 }
 
 static igvk_status add_parameter(parameter_layout *l, const parameter *p) {
@@ -108,7 +128,8 @@ void parameter_layout_add(parameter_layout *l, const parameter *p) {
 size_t parameter_count(const parameter_layout *l) { return l->count; }
 const parameter *parameter_at(const parameter_layout *l, size_t i) { return &l->items[i]; }
 uint32_t parameter_chunk_count(const parameter_layout *l) { return (uint32_t)l->chunk_count; }
-uint64_t parameter_chunk_elements(const parameter_layout *l, uint32_t chunk) { return l->chunk_elements[chunk]; }
+uint64_t parameter_chunk_elements(const parameter_layout *l, uint32_t chunk) { return l->chunks[chunk].elements; }
+parameter_group parameter_chunk_group(const parameter_layout *l, uint32_t chunk) { return l->chunks[chunk].group; }
 uint64_t parameter_elements(const parameter_layout *l) { return l->elements; }
 
 const parameter *parameter_find(const parameter_layout *l, const char *name) {
@@ -119,7 +140,7 @@ const parameter *parameter_find(const parameter_layout *l, const char *name) {
 }
 
 void parameter_segments(const parameter_layout *l, uint32_t chunk, uint32_t *out) {
-    memset(out, 0, l->chunk_elements[chunk] / PARAMETER_GRANULE * sizeof *out);
+    memset(out, 0, l->chunks[chunk].elements / PARAMETER_GRANULE * sizeof *out);
     for (size_t i = 0; i < l->count; i++) {
         const parameter *p = &l->items[i];
         if (p->chunk != chunk || p->frozen)
@@ -137,7 +158,7 @@ tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk) {
         return graph_fail(g, "parameters '%s' have no chunk %u", s->arena_name, chunk);
     char name[64];
     snprintf(name, sizeof name, "%s.%u", s->arena_name, chunk);
-    return graph_external(g, s->role, name, s->type, SHAPE(s->layout->chunk_elements[chunk]));
+    return graph_external(g, s->role, name, s->type, SHAPE(s->layout->chunks[chunk].elements));
 }
 
 tensor_id parameter_tensor(graph *g, const parameter_set *s, const char *name) {

@@ -20,15 +20,20 @@ typedef enum parameter_init {
     INIT_TABLE,          // values from `fill`
 } parameter_init;
 
+// What one rule of an optimizer takes; a chunk holds parameters of one group.
+typedef enum parameter_group { PARAMETER_ELEMENTS, PARAMETER_MATRICES } parameter_group;
+
 typedef struct parameter {
     const char *name; // official
     tensor_shape shape;
     bool frozen; // no gradient, no optimizer; still in the EMA
+    bool decays; // though frozen, Muon's weight decay takes it, as in LightningDiT's official script
     parameter_init init;
     double scale;
     void (*fill)(const void *context, uint64_t first, uint64_t count, float *out); // INIT_TABLE: elements from `first`
     const void *context;                           // INIT_TABLE; owned by the layout's arena
     // set by the layout:
+    parameter_group group;
     uint32_t chunk;
     uint64_t first; // element in the chunk
 } parameter;
@@ -38,6 +43,9 @@ typedef struct parameter_layout parameter_layout;
 parameter_layout *parameter_layout_create(uint64_t max_chunk_bytes);
 void parameter_layout_destroy(parameter_layout **l);
 arena *parameter_layout_arena(parameter_layout *l);
+// From here on, tensors of two or more dimensions that are trained or decay are of the group of matrices, in chunks of
+// their own; otherwise all parameters are of the first group.
+void parameter_layout_split_matrices(parameter_layout *l);
 // Copies *p and its name; `fill` and `context` are kept. Errors are sticky: parameter_layout_check.
 void parameter_layout_add(parameter_layout *l, const parameter *p);
 igvk_status parameter_layout_check(const parameter_layout *l);
@@ -46,6 +54,7 @@ const parameter *parameter_at(const parameter_layout *l, size_t i);
 const parameter *parameter_find(const parameter_layout *l, const char *name);
 uint32_t parameter_chunk_count(const parameter_layout *l);
 uint64_t parameter_chunk_elements(const parameter_layout *l, uint32_t chunk); // a multiple of PARAMETER_GRANULE
+parameter_group parameter_chunk_group(const parameter_layout *l, uint32_t chunk);
 uint64_t parameter_elements(const parameter_layout *l);                       // without gaps
 // One word a granule of a chunk: bit 0 trained (not frozen, not a gap). The optimizer's segment table.
 void parameter_segments(const parameter_layout *l, uint32_t chunk, uint32_t *out);

@@ -11,6 +11,8 @@
 
 bool adaln_preset(const char *name, const char *family, const adaln_size *sizes, size_t count, const uint32_t *patches,
                   model_config *c) {
+    if (strcmp(name, family) == 0)
+        return true;
     for (size_t i = 0; i < count; i++)
         for (const uint32_t *patch = patches; *patch; patch++) {
             char full[32];
@@ -127,12 +129,12 @@ static void fill_sines(const void *context, uint64_t first, uint64_t count, floa
 }
 
 static void add_table(parameter_layout *l, const model_config *c, const char *name, tensor_shape shape,
-                      void (*fill)(const void *context, uint64_t first, uint64_t count, float *out)) {
+                      bool decays, void (*fill)(const void *context, uint64_t first, uint64_t count, float *out)) {
     model_config *kept = arena_alloc(parameter_layout_arena(l), sizeof *kept);
     if (kept)
         *kept = *c;
-    parameter_layout_add(l, &(parameter){.name = name, .shape = shape, .frozen = true, .init = INIT_TABLE, .fill = fill,
-                                         .context = kept});
+    parameter_layout_add(l, &(parameter){.name = name, .shape = shape, .frozen = true, .decays = decays,
+                                         .init = INIT_TABLE, .fill = fill, .context = kept});
 }
 
 void adaln_add_attention(parameter_layout *l, const model_config *c, const char *block) {
@@ -197,11 +199,12 @@ void adaln_add_embedders(parameter_layout *l, const model_config *c) {
 // In the order of the official state dicts.
 void adaln_parameters(const model_config *c, parameter_layout *l) {
     const uint32_t d = c->hidden, tokens = model_tokens(c);
-    add_table(l, c, "pos_embed", SHAPE(1, tokens, d), fill_position_table);
+    // Officially a parameter without a gradient, where the rotary tables are none.
+    add_table(l, c, "pos_embed", SHAPE(1, tokens, d), true, fill_position_table);
     adaln_add_embedders(l, c);
     if (c->rotary) {
-        add_table(l, c, "feat_rope.freqs_cos", SHAPE(tokens, d / c->heads), fill_cosines);
-        add_table(l, c, "feat_rope.freqs_sin", SHAPE(tokens, d / c->heads), fill_sines);
+        add_table(l, c, "feat_rope.freqs_cos", SHAPE(tokens, d / c->heads), false, fill_cosines);
+        add_table(l, c, "feat_rope.freqs_sin", SHAPE(tokens, d / c->heads), false, fill_sines);
     }
     for (uint32_t i = 0; i < c->depth; i++)
         add_block(l, c, block_name((char[32]){0}, i));

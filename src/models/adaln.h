@@ -13,7 +13,7 @@ typedef struct adaln_size {
 } adaln_size;
 
 // Fills depth, hidden, heads, patch and head_after where `name` is "FAMILY-SIZE/PATCH" of one of the sizes and a patch
-// of `patches` (ended by 0).
+// of `patches` (ended by 0). True also of "FAMILY" alone, whose sizes are left as they are.
 bool adaln_preset(const char *name, const char *family, const adaln_size *sizes, size_t count, const uint32_t *patches,
                   model_config *c);
 // Refuses what no model of this skeleton can be.

@@ -7,9 +7,17 @@
 static const adaln_size sizes[] = {
     {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}, {"1p0B", 24, 1536, 24}, {"1p6B", 28, 1792, 28}};
 static const uint32_t patches[] = {1, 2, 0};
-static const char *const preset_names[] = {
-    "LightningDiT-B/1",  "LightningDiT-B/2",    "LightningDiT-L/1",    "LightningDiT-L/2",    "LightningDiT-XL/1",
-    "LightningDiT-XL/2", "LightningDiT-1p0B/1", "LightningDiT-1p0B/2", "LightningDiT-1p6B/1", "LightningDiT-1p6B/2", NULL};
+static const char *const preset_names[] = {"LightningDiT-B/1",
+                                           "LightningDiT-B/2",
+                                           "LightningDiT-L/1",
+                                           "LightningDiT-L/2",
+                                           "LightningDiT-XL/1",
+                                           "LightningDiT-XL/2",
+                                           "LightningDiT-1p0B/1",
+                                           "LightningDiT-1p0B/2",
+                                           "LightningDiT-1p6B/1",
+                                           "LightningDiT-1p6B/2",
+                                           NULL};
 
 // The published ones use all three; --qk-norm and no shift are choices.
 static bool lightningdit_preset(const char *name, model_config *c) {
@@ -26,6 +34,8 @@ static igvk_status lightningdit_check(const model_config *c) {
                       "head dimension %u is not a multiple of 4, which the rotary embedding needs: change --width or "
                       "--heads",
                       c->hidden / c->heads);
+    if (status == IGVK_OK && c->path != PATH_LINEAR)
+        status = fail(IGVK_ERROR_INVALID, "a LightningDiT goes the linear path: leave --path-type away");
     return status;
 }
 

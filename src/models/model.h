@@ -82,7 +82,8 @@ typedef struct model_kind {
 extern const model_kind sit_kind, dit_kind, lightningdit_kind, mdtv2_kind;
 
 const model_kind *model_kind_find(const char *name); // null where none
-// By preset name over all kinds; the error lists what there is.
+// By preset name over all kinds, or by a kind's name alone ("LightningDiT"), which leaves the sizes as they are; the error
+// lists what there is.
 igvk_status model_config_preset(const char *name, model_config *c);
 igvk_status model_config_check(const model_config *c);
 uint32_t model_tokens(const model_config *c);

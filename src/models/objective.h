@@ -37,11 +37,14 @@ typedef struct objective_term {
     bool auxiliary; // counts auxiliary_weight times, else once
 } objective_term;
 
+typedef enum optimizer_kind { OPTIMIZER_ADAMW, OPTIMIZER_MUON } optimizer_kind;
+
 #define OBJECTIVE_TERMS LOSS_TERMS // most there can be
 
 typedef struct model_objective {
     const objective_term *terms;
     uint32_t term_count;
+    optimizer_kind optimizer; // of the published recipe
     uint32_t time_steps; // times are whole numbers below it; 0: from [0, 1]
     // Appends the terms' values, [N] each, into losses[term_count]. What it draws is counted by streams of its own.
     void (*losses)(graph *g, const model_config *c, const objective_options *o, const objective_inputs *in,

@@ -55,4 +55,5 @@ static void direction_losses(graph *g, const model_config *c, const objective_op
 }
 
 const model_objective flow_objective = {.terms = terms, .term_count = 2, .losses = flow_losses};
-const model_objective direction_objective = {.terms = terms, .term_count = 3, .losses = direction_losses};
+const model_objective direction_objective = {
+    .terms = terms, .term_count = 3, .optimizer = OPTIMIZER_MUON, .losses = direction_losses};

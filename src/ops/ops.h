@@ -197,6 +197,14 @@ tensor_id op_gradient_norm(graph *g, tensor_id steps, tensor_id partials, tensor
 // One pass: clip, decay, moments, parameter, EMA; gradient zeroed (also where the update is held back).
 typedef struct adamw_states { tensor_id parameter, gradient, moment1, moment2, ema; } adamw_states;
 void op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s);
+// muon.c: Muon's update of one matrix [R, C] (chapter 9); "wide" is the matrix, or its transpose where R > C. Assigns
+// momentum := m momentum + (1 - m) g with the clipped gradient g and zeroes the gradient -> (1 - m) g + m momentum, wide.
+tensor_id op_muon_momentum(graph *g, tensor_id steps, tensor_id norm, tensor_id gradient, tensor_id momentum, bool bf16);
+// The nearest orthogonal matrix, about: five Newton-Schulz steps from x / (|x| + 1e-7), x wide. bf16: every product's and
+// elementwise result is rounded to bf16, as in the official runs.
+tensor_id op_orthogonalise(graph *g, tensor_id x, bool bf16);
+// parameter := (1 - rate decay) parameter - rate scale update; then the EMA. update: wide, or NO_TENSOR: the decay alone.
+void op_muon_apply(graph *g, tensor_id steps, tensor_id norm, tensor_id update, tensor_id parameter, tensor_id ema, float scale);
 // Increments the run counter; the last node of every program that reads step blocks.
 void op_advance(graph *g, tensor_id steps);
 

@@ -64,6 +64,10 @@
     X(squares)                                                                                                         \
     X(gradient_norm)                                                                                                   \
     X(adamw_ema)                                                                                                       \
+    X(muon_momentum)                                                                                                   \
+    X(muon_normalise)                                                                                                  \
+    X(muon_combine)                                                                                                    \
+    X(muon_apply)                                                                                                      \
     X(advance)                                                                                                         \
     X(fill_time)                                                                                                       \
     X(guidance)                                                                                                        \

@@ -14,7 +14,12 @@ static const char *const saved_sets[] = {SET_MODEL, SET_EMA, SET_MOMENT1, SET_MO
 #define HEADER_BYTES_A_TENSOR 160 // name, shape and offsets in the file's header, about
 
 uint64_t checkpoint_bytes(const parameter_layout *l) {
-    return SAVED_SETS * (parameter_elements(l) * 4 + parameter_count(l) * HEADER_BYTES_A_TENSOR);
+    uint64_t bytes = 0;
+    for (size_t set = 0; set < SAVED_SETS; set++)
+        for (size_t i = 0; i < parameter_count(l); i++)
+            if (training_set_holds(saved_sets[set], parameter_at(l, i)->group))
+                bytes += shape_elements(parameter_at(l, i)->shape) * 4 + HEADER_BYTES_A_TENSOR;
+    return bytes;
 }
 
 static igvk_status declare_all(safetensors_writer *w, const parameter_layout *l) {
@@ -23,6 +28,8 @@ static igvk_status declare_all(safetensors_writer *w, const parameter_layout *l)
         for (size_t i = 0; i < parameter_count(l); i++) {
             const parameter *p = parameter_at(l, i);
             char name[256];
+            if (!training_set_holds(saved_sets[set], p->group))
+                continue;
             snprintf(name, sizeof name, "%s/%s", saved_sets[set], p->name);
             TRY(safetensors_declare(w, name, ELEMENT_F32, p->shape.rank, p->shape.dim));
         }
@@ -84,6 +91,8 @@ igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpo
     TRY(safetensors_begin_data(w));
     for (size_t set = 0; set < SAVED_SETS; set++)
         for (size_t i = 0; i < parameter_count(l); i++) {
+            if (!training_set_holds(saved_sets[set], parameter_at(l, i)->group))
+                continue;
             TRY(parameter_memory_read(trainer_store(t), l, saved_sets[set], i, values));
             TRY(safetensors_write(w, values, shape_elements(parameter_at(l, i)->shape) * 4));
         }
@@ -133,14 +142,34 @@ done:
     return status;
 }
 
-static igvk_status load_set(trainer *t, const char *path, const char *set) {
+// The file's set is the layout's parameters that the set holds, no more and no fewer.
+static igvk_status check_set(const weights_file *w, const parameter_layout *l, const char *set) {
+    igvk_status status = IGVK_OK;
+    parameter_layout *held = parameter_layout_create(UINT64_MAX / 2);
+    if (!held)
+        return fail_memory("the parameter layout", 0);
+    for (size_t i = 0; i < parameter_count(l); i++)
+        if (training_set_holds(set, parameter_at(l, i)->group))
+            parameter_layout_add(held, parameter_at(l, i));
+    TRY(parameter_layout_check(held));
+    TRY(weights_check(w, held));
+done:
+    parameter_layout_destroy(&held);
+    return status;
+}
+
+static igvk_status load_set(trainer *t, const char *path, const char *set, float *values) {
     igvk_status status = IGVK_OK;
     weights_file *w = NULL;
     const parameter_layout *l = trainer_layout(t);
     TRY(weights_open(path, set, &w));
-    TRY(weights_check(w, l));
-    TRY(parameter_memory_fill(trainer_store(t), &(parameter_set){.layout = l, .arena_name = set},
-                              &(parameter_source){.read = weights_read, .user = w}));
+    TRY(check_set(w, l, set));
+    for (size_t i = 0; i < parameter_count(l); i++) {
+        if (!training_set_holds(set, parameter_at(l, i)->group))
+            continue;
+        TRY(weights_read(w, l, i, 0, shape_elements(parameter_at(l, i)->shape), values));
+        TRY(parameter_memory_write(trainer_store(t), l, set, i, values));
+    }
 done:
     weights_close(&w);
     return status;
@@ -149,11 +178,15 @@ done:
 igvk_status checkpoint_load(trainer *t, const char *path) {
     igvk_status status = IGVK_OK;
     size_t count = SAVED_SETS;
+    float *values = parameter_buffer(trainer_layout(t));
+    if (!values)
+        return fail_memory("a parameter", 0);
 #ifdef IGVK_BREAK_RESUME_FIELD // the second moments left out
     count--;
 #endif
     for (size_t set = 0; set < count; set++)
-        TRY(load_set(t, path, saved_sets[set]));
+        TRY(load_set(t, path, saved_sets[set], values));
 done:
+    free(values);
     return status;
 }

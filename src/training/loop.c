@@ -63,8 +63,13 @@ static igvk_status read_sample(loop *l, uint64_t step, uint32_t item, float *ima
     uint64_t seed = l->o->trainer.seed, training = info->count - info->held_out;
     uint64_t position = step * l->o->trainer.batch + item;
     uint64_t index = dataset_order(seed, (uint32_t)(position / training), position % training, training);
-    bool mirror = info->flips && random_uniform(seed, STREAM_FLIP, (uint32_t)step, item, 0) < 0.5;
-    return dataset_read(l->o->data, index, mirror, image, label);
+    const dataset_draw draw = {
+        .mirror = info->flips && random_uniform(seed, STREAM_FLIP, (uint32_t)step, item, 0) < 0.5,
+        .seed = seed,
+        .step = (uint32_t)step,
+        .item = item,
+    };
+    return dataset_read(l->o->data, index, &draw, image, label);
 }
 
 static igvk_status read_batch(void *user, uint64_t step, uint32_t first, uint32_t count, float *images,

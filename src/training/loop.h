@@ -9,9 +9,9 @@
 
 typedef struct loop_options {
     trainer_options trainer;
-    dataset *data;                                                     // not owned
-    const char *run;                                                   // folder, exists
-    const char *resume_from;                                           // checkpoint file; null: a fresh start
+    dataset *data;           // not owned
+    const char *run;         // folder, exists
+    const char *resume_from; // checkpoint file; null: a fresh start
     // Where a fresh run's weights come from, for the trainer's layout; null: the official initial values.
     igvk_status (*start)(void *user, const parameter_layout *l, parameter_source *source);
     void *start_user;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The optimizer's numbers of a step, computed in f64, as words of the step block.
-#include "training/trainer.h"
+#include "training/optimizer.h"
 
 #include "step_block.h"
 
@@ -35,6 +35,9 @@ void optimizer_words(const optimizer_settings *o, uint64_t step, uint32_t *words
     put(words, STEP_BIAS1, rate / (1 - pow(o->beta1, k)));
     put(words, STEP_BIAS2, 1 / sqrt(1 - pow(o->beta2, k)));
     put(words, STEP_MAX_NORM, o->clip > 0 ? o->clip : 1e30); // 0: any
+    put(words, STEP_MUON_MOMENTUM, o->momentum);
+    put(words, STEP_MUON_RATE, 1 - o->momentum);
+    put(words, STEP_MUON_DECAY, o->matrix_decay);
     put(words, STEP_EMA_DECAY, decay);
     put(words, STEP_EMA_RATE, 1 - decay);
 }

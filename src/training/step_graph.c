@@ -4,7 +4,6 @@
 #include "step_block.h"
 #include "core/philox.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 tensor_id training_steps_tensor(graph *g) {
@@ -75,35 +74,6 @@ training_losses build_micro(graph *g, const model_config *c, const parameter_lay
     op_write_losses(g, steps, &terms, training_metrics_tensor(g));
     op_advance(g, steps);
     return losses;
-}
-
-static tensor_id segments_tensor(graph *g, const parameter_layout *l, uint32_t chunk) {
-    char name[32];
-    snprintf(name, sizeof name, "segments.%u", chunk);
-    return graph_external(g, ROLE_INPUT, name, STORAGE_U32,
-                          SHAPE(parameter_chunk_elements(l, chunk) / PARAMETER_GRANULE));
-}
-
-static tensor_id state_chunk(graph *g, const parameter_layout *l, const char *set, uint32_t chunk) {
-    return parameter_chunk(g, &(parameter_set){.layout = l, .arena_name = set, .role = ROLE_STATE}, chunk);
-}
-
-void build_update(graph *g, const parameter_layout *l) {
-    uint32_t chunks = parameter_chunk_count(l);
-    tensor_id steps = training_steps_tensor(g), squares = NO_TENSOR;
-    tensor_id stop = graph_external(g, ROLE_STATE, "training.stop", STORAGE_U32, SHAPE(1));
-    for (uint32_t k = 0; k < chunks; k++) // a chain, so that any number of chunks ends in one list of partial sums
-        squares = op_squares(g, state_chunk(g, l, SET_GRADIENT, k), squares);
-    tensor_id norm = op_gradient_norm(g, steps, squares, stop, training_metrics_tensor(g));
-    for (uint32_t k = 0; k < chunks; k++) {
-        adamw_states states = {.parameter = state_chunk(g, l, SET_MODEL, k),
-                               .gradient = state_chunk(g, l, SET_GRADIENT, k),
-                               .moment1 = state_chunk(g, l, SET_MOMENT1, k),
-                               .moment2 = state_chunk(g, l, SET_MOMENT2, k),
-                               .ema = state_chunk(g, l, SET_EMA, k)};
-        op_adamw_ema(g, steps, norm, segments_tensor(g, l, k), &states);
-    }
-    op_advance(g, steps);
 }
 
 training_batch build_batch(graph *g, const model_config *c, const batch_source *s) {

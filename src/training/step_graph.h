@@ -4,14 +4,16 @@
 #ifndef IGVK_TRAINING_STEP_GRAPH_H
 #define IGVK_TRAINING_STEP_GRAPH_H
 
-#include "models/objective.h"
+#include "training/optimizer.h"
 
 // Names of the sets and rings in the store.
 #define SET_MODEL "model"
 #define SET_EMA "ema"
 #define SET_GRADIENT "gradient"
-#define SET_MOMENT1 "moment1"
-#define SET_MOMENT2 "moment2"
+#define SET_MOMENT1 "moment1" // AdamW's first; of matrices under Muon the momentum
+#define SET_MOMENT2 "moment2" // not of matrices under Muon
+// Whether the set has memory for parameters of the group; all others have it for both.
+bool training_set_holds(const char *set, parameter_group group);
 
 typedef struct training_losses {
     uint32_t count;
@@ -29,8 +31,9 @@ training_losses build_losses(graph *g, const model_config *c, const parameter_la
 // build_losses and its gradient added to the gradient set; writes the losses' metrics and advances.
 training_losses build_micro(graph *g, const model_config *c, const parameter_layout *l, const objective_options *o,
                             const training_batch *b);
-// Norm over all chunks, clipping, AdamW, EMA, zeroed gradients; writes the norm's metrics and advances.
-void build_update(graph *g, const parameter_layout *l);
+// Norm over all chunks, clipping, AdamW over chunks or Muon by matrices, EMA, zeroed gradients; writes the norm's
+// metrics and advances. The layout's groups say who takes what; bf16: as in optimizer_settings.
+void build_update(graph *g, const parameter_layout *l, bool bf16);
 
 // The loop's own batch: images and labels from rings of `ring` micro-batches, noise and label dropout drawn by the
 // step block's seed, step and item; times are left to the objective.

@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "graph/compile.h"
 #include "training/trainer_internal.h"
+#include "training/training_state.h"
 #include "vulkan/parameter_memory.h"
 
 #include <math.h>
@@ -33,7 +34,7 @@ static igvk_status compile_micro(const trainer *t, uint32_t count, compiled_grap
 static igvk_status compile_update(const trainer *t, compiled_graph *out) {
     graph *g = graph_new();
     if (g)
-        build_update(g, t->layout);
+        build_update(g, t->layout, t->o.optimizer.bf16);
     return graph_compile(&g, device_capabilities(t->o.device), NULL, 0, out);
 }
 
@@ -59,12 +60,11 @@ static igvk_status compile_validation(const trainer *t, training_losses *losses,
 
 // ---- what fits -------------------------------------------------------------------------------------
 
-#define RESIDENT_SETS 5  // model, EMA, gradient, two moments
 #define USABLE_SHARE 0.9 // of the free memory: drivers and the system need some
 
 static uint64_t resident_bytes(const trainer *t, uint32_t micro) {
     uint64_t images = model_elements(&t->o.model) * micro * 4;
-    return RESIDENT_SETS * parameter_memory_bytes(t->layout, STORAGE_F32) + (BATCH_RING + 1) * images + t->o.reserve;
+    return training_state_bytes(t->layout) + (BATCH_RING + 1) * images + t->o.reserve;
 }
 
 static igvk_status refuse_memory(const trainer *t, uint64_t need, uint64_t available) {
@@ -117,14 +117,8 @@ static igvk_status choose_micro(trainer *t, compiled_graph *micro) {
 
 static igvk_status add_memory(trainer *t) {
     igvk_status status = IGVK_OK;
-    const char *sets[RESIDENT_SETS] = {SET_MODEL, SET_EMA, SET_GRADIENT, SET_MOMENT1, SET_MOMENT2};
     uint64_t images = model_elements(&t->o.model) * t->micro * 4;
-    for (int i = 0; i < RESIDENT_SETS; i++)
-        TRY(parameter_memory_add(t->store, t->layout, sets[i], STORAGE_F32));
-    TRY(parameter_memory_add_segments(t->store, t->layout));
-    TRY(store_add(t->store, "training.steps", (1 + STEP_RING) * STEP_WORDS * 4, STORE_RING));
-    TRY(store_add(t->store, "training.metrics", STEP_RING * METRIC_WORDS * 4, STORE_RING));
-    TRY(store_add(t->store, "training.stop", 4, STORE_DEVICE));
+    TRY(training_state_add(t->store, t->layout));
     TRY(store_add(t->store, "training.images", BATCH_RING * images, STORE_RING));
     TRY(store_add(t->store, "validation.images", images, STORE_DEVICE));
     TRY(store_add(t->store, "validation.times", (uint64_t)t->micro * 4, STORE_DEVICE));
@@ -170,8 +164,7 @@ static igvk_status check(const trainer_options *o) {
 }
 
 static igvk_status make_layout(trainer *t) {
-    const capabilities *c = device_capabilities(t->o.device);
-    t->layout = parameter_layout_create(c->max_binding < c->max_allocation ? c->max_binding : c->max_allocation);
+    t->layout = training_layout_create(t->o.device, t->o.optimizer.kind);
     if (!t->layout)
         return fail_memory("the parameter layout", 0);
     model_kind_find(t->o.model.kind)->parameters(&t->o.model, t->layout);
@@ -236,16 +229,10 @@ done:
 
 // ---- stepping --------------------------------------------------------------------------------------
 
-static uint32_t *step_block(trainer *t, uint32_t run) {
-    uint32_t *words = (uint32_t *)store_map(t->store, "training.steps") + (1 + run % STEP_RING) * STEP_WORDS;
-    memset(words, 0, STEP_WORDS * sizeof *words);
-    return words;
-}
-
 // Metrics of the oldest pending run go into its step's sums; an update run completes the step.
 static void absorb(trainer *t) {
     pending_run p = t->pending[t->pending_first % PENDING_MAX];
-    const float *m = (const float *)store_map(t->store, "training.metrics") + (p.run % STEP_RING) * METRIC_WORDS;
+    const float *m = training_metrics(t->store, p.run);
     t->pending_first++;
     if (!p.update) {
         double share = (double)t->micro / t->o.batch;
@@ -285,7 +272,7 @@ done:
 
 // Fills the step block and the ring slots of the next run for the micro-batch that starts at sample `first`.
 igvk_status trainer_fill_micro(trainer *t, uint64_t step, uint32_t first, batch_reader read, void *user) {
-    uint32_t *words = step_block(t, t->run), slot = t->run % BATCH_RING;
+    uint32_t *words = training_step_block(t->store, t->run), slot = t->run % BATCH_RING;
     uint64_t elements = model_elements(&t->o.model) * t->micro;
     float share = (float)t->micro / (float)t->o.batch;
     words[STEP_INDEX] = (uint32_t)step;
@@ -304,7 +291,7 @@ igvk_status trainer_step(trainer *t, uint64_t step, batch_reader read, void *use
         TRY(trainer_fill_micro(t, step, first, read, user));
         TRY(submit(t, t->micro_program, step, false));
     }
-    uint32_t *words = step_block(t, t->run);
+    uint32_t *words = training_step_block(t->store, t->run);
     words[STEP_INDEX] = (uint32_t)step;
     optimizer_words(&t->o.optimizer, step, words);
     TRY(submit(t, t->update_program, step, true));

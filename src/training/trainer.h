@@ -7,14 +7,6 @@
 #include "training/step_graph.h"
 #include "vulkan/program.h"
 
-typedef struct optimizer_settings {
-    double learning_rate, beta1, beta2, epsilon, weight_decay;
-    double clip;     // largest global norm; 0: any
-    uint64_t warmup; // steps of linear rise; then constant
-    double ema_decay;
-    bool ema_warmup; // decay min(ema_decay, (1 + k) / (10 + k)) at update k = 0, 1, ...
-} optimizer_settings;
-
 typedef struct trainer_options {
     device *device;
     model_config model;
@@ -49,7 +41,7 @@ typedef struct training_result {
     uint64_t step;
     double loss, gradient_norm;
     double terms[OBJECTIVE_TERMS]; // unweighted means, as the model's objective names them
-    bool finite; // false: the update was held back, and so are all after it
+    bool finite;                   // false: the update was held back, and so are all after it
 } training_result;
 // The next finished step's result; false where none has finished yet.
 bool trainer_take(trainer *t, training_result *out);
@@ -70,10 +62,5 @@ typedef struct validation_batch {
 } validation_batch;
 // `terms` [the objective's term_count, count]: each image's.
 igvk_status trainer_validate(trainer *t, const validation_batch *b, float *terms);
-
-// The numbers of a step, as its step block has them: for the log and for tests.
-double optimizer_rate(const optimizer_settings *o, uint64_t step);
-double optimizer_ema_decay(const optimizer_settings *o, uint64_t step);
-void optimizer_words(const optimizer_settings *o, uint64_t step, uint32_t *words);
 
 #endif

@@ -62,7 +62,7 @@ static igvk_status fill(validation *v, batch *b, uint32_t first, uint32_t count)
         double u = random_uniform(VALIDATION_SEED, STREAM_VALIDATION, 1, item, 0);
         b->times[i] = (float)((item % VALIDATION_BINS + u) / VALIDATION_BINS);
         b->seeds[i] = ((uint64_t)item << 32) | VALIDATION_SEED;
-        TRY(dataset_read(v->data, v->first + item, false, b->images + i * v->elements, &b->labels[i]));
+        TRY(dataset_read(v->data, v->first + item, NULL, b->images + i * v->elements, &b->labels[i]));
     }
 done:
     return status;

@@ -28,10 +28,15 @@ uint64_t parameter_memory_bytes(const parameter_layout *l, storage_type type) {
     return sum;
 }
 
+igvk_status parameter_memory_add_chunk(store *s, const parameter_layout *l, const char *arena_name, storage_type type,
+                                       uint32_t chunk) {
+    return store_add(s, name_of(arena_name, chunk).text, chunk_bytes(l, chunk, type), STORE_DEVICE);
+}
+
 igvk_status parameter_memory_add(store *s, const parameter_layout *l, const char *arena_name, storage_type type) {
     igvk_status status = IGVK_OK;
     for (uint32_t c = 0; c < parameter_chunk_count(l); c++)
-        TRY(store_add(s, name_of(arena_name, c).text, chunk_bytes(l, c, type), STORE_DEVICE));
+        TRY(parameter_memory_add_chunk(s, l, arena_name, type, c));
 done:
     return status;
 }

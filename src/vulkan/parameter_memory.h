@@ -8,6 +8,7 @@
 
 // Zeroed. `type`: the set's (parameter_set).
 igvk_status parameter_memory_add(store *s, const parameter_layout *l, const char *arena_name, storage_type type);
+igvk_status parameter_memory_add_chunk(store *s, const parameter_layout *l, const char *arena_name, storage_type type, uint32_t chunk);
 // Every parameter of a set that was added with the set's type, from the source, in pieces of at most PARAMETER_PIECE
 // elements; rounded to the set's type to nearest even.
 #define PARAMETER_PIECE (1u << 20)

@@ -148,6 +148,59 @@ static void a_refused_resume_changes_no_configuration(void **state) {
     assert_int_equal(train(&o), IGVK_ERROR_INVALID);
 }
 
+// ---- LightningDiT ----------------------------------------------------------------------------------
+
+// Its options: what is left open is its recipe's and stands in the configuration; it goes on with Muon and is sampled.
+static void a_lightningdit_takes_its_recipe(void **state) {
+    (void)state;
+    igvk_train_options o;
+    igvk_sample_options s;
+    igvk_events none = {0};
+    char sheet[128];
+    new_run(&o, "lightning");
+    set(&o, "model", "LightningDiT");
+    set(&o, "no-shift", "true");
+    set(&o, "rms-norm", "off");
+    assert_int_equal(train(&o), IGVK_OK);
+    resumed_run(&o, o.out);
+    assert_true(o.optimizer == 2 && o.learning_rate == 2e-4 && o.beta2 == 0.95 && o.muon_decay == 0.01);
+    set(&o, "steps", "3");
+    assert_int_equal(train(&o), IGVK_OK);
+    assert_true(has_checkpoint(&o, 3));
+    resumed_run(&o, o.out);
+    set(&o, "optimizer", "adamw");
+    assert_int_equal(train(&o), IGVK_ERROR_INVALID);
+
+    igvk_sample_options_default(&s);
+    snprintf(sheet, sizeof sheet, "%s/lightning.png", test.folder);
+    static const char *const settings[][2] = {{"num-steps", "3"}, {"count", "2"}, {"ig-scale", "1.4"}};
+    assert_int_equal(igvk_option_set(igvk_sample_option_list(), &s, "model", o.out), IGVK_OK);
+    assert_int_equal(igvk_option_set(igvk_sample_option_list(), &s, "sheet", sheet), IGVK_OK);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        assert_int_equal(igvk_option_set(igvk_sample_option_list(), &s, settings[i][0], settings[i][1]), IGVK_OK);
+    assert_int_equal(igvk_sample(&s, &none), IGVK_OK);
+    assert_true(path_exists(sheet));
+}
+
+static void other_kinds_and_paths_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *model, *option, *value, *error;
+    } rows[] = {{"SiT", "rotary", "on", "--rotary: a model of kind sit has none"},
+                {"", "no-shift", "true", "--no-shift: a model of kind sit has none"},
+                {"LightningDiT", "path-type", "cosine", "a LightningDiT goes the linear path"},
+                {"LightningDiT", "width", "0", "give --model PRESET, or all of --width"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        igvk_train_options o;
+        new_run(&o, "refused-options");
+        set(&o, "model", rows[i].model);
+        set(&o, rows[i].option, rows[i].value);
+        assert_int_equal(train(&o), IGVK_ERROR_INVALID);
+        assert_non_null(strstr(igvk_error_text(), rows[i].error));
+        assert_false(path_exists(o.out));
+    }
+}
+
 // ---- sample sheets ---------------------------------------------------------------------------------
 
 static void sheets_of_a_run_are_drawn_and_a_failing_one_is_told(void **state) {
@@ -267,6 +320,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_dit_trains_resumes_and_samples),
         cmocka_unit_test(an_mdt_trains_resumes_and_samples),
         cmocka_unit_test(paths_are_refused_with_discrete_times),
+        cmocka_unit_test(a_lightningdit_takes_its_recipe),
+        cmocka_unit_test(other_kinds_and_paths_are_refused),
         cmocka_unit_test(sheets_of_a_run_are_drawn_and_a_failing_one_is_told),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

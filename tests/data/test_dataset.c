@@ -40,8 +40,8 @@ static void test_round_trip(void **state) {
         uint32_t label = 99;
         assert_ok(dataset_read_bytes(d, k, bytes, &label));
         assert_int_equal(label, k % 3);
-        assert_ok(dataset_read(d, k, false, values, &label));
-        assert_ok(dataset_read(d, k, true, mirrored, &label));
+        assert_ok(dataset_read(d, k, NULL, values, &label));
+        assert_ok(dataset_read(d, k, &(dataset_draw){.mirror = true}, mirrored, &label));
         for (uint64_t i = 0; i < 16; i++) {
             assert_int_equal(bytes[i], (uint8_t)(k * 16 + i));
             assert_true(values[i] == (float)bytes[i] / 127.5f - 1.0f);

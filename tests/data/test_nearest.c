@@ -51,7 +51,7 @@ static void test_finds(void **state) {
     nearest_match matches[COUNT];
     for (uint64_t k = 0; k < COUNT; k++) {
         uint32_t label;
-        assert_ok(dataset_read(d, k, false, samples[k], &label));
+        assert_ok(dataset_read(d, k, NULL, samples[k], &label));
         for (int i = 0; i < ELEMENTS; i++)
             samples[k][i] += 0.01f;
     }

@@ -49,6 +49,34 @@ static void test_one_chunk(void **state_) {
     parameter_layout_destroy(NULL);
 }
 
+// Matrices in chunks of their own, which keep the limit; a frozen one only where it decays.
+static void test_split(void **state_) {
+    (void)state_;
+    parameter_layout *l = parameter_layout_create(2048);
+    parameter_layout_split_matrices(l);
+    static const parameter given[] = {{.name = "table", .shape = {2, {4, 8}}, .frozen = true},
+                                      {.name = "position", .shape = {3, {1, 4, 8}}, .frozen = true, .decays = true},
+                                      {.name = "a.weight", .shape = {2, {8, 16}}},
+                                      {.name = "a.bias", .shape = {1, {8}}},
+                                      {.name = "b.weight", .shape = {2, {30, 10}}},
+                                      {.name = "b.bias", .shape = {1, {30}}}};
+    static const struct {
+        uint32_t chunk, first;
+    } places[] = {{0, 0}, {1, 0}, {1, 128}, {0, 128}, {2, 0}, {0, 256}};
+    for (size_t i = 0; i < 6; i++)
+        parameter_layout_add(l, &given[i]);
+    assert_int_equal(parameter_layout_check(l), IGVK_OK);
+    assert_int_equal(parameter_chunk_count(l), 3);
+    for (size_t i = 0; i < 6; i++) {
+        const parameter *p = parameter_at(l, i);
+        assert_int_equal(p->chunk, places[i].chunk);
+        assert_int_equal(p->first, places[i].first);
+        assert_int_equal(p->group, p->chunk ? PARAMETER_MATRICES : PARAMETER_ELEMENTS);
+        assert_int_equal(parameter_chunk_group(l, p->chunk), p->group);
+    }
+    parameter_layout_destroy(&l);
+}
+
 // No tensor straddles, none overlaps, chunks keep the limit and the official order, for many tiny limits.
 static void test_chunks(void **state_) {
     (void)state_;
@@ -136,6 +164,7 @@ static void test_sets(void **state_) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_chunk),
+        cmocka_unit_test(test_split),
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_sets),

@@ -150,6 +150,9 @@ void op_fill_steps(const op_row *row, uint64_t count, float *f32, uint32_t *u32)
     op_set_f32(&block[STEP_EMA_DECAY], 0.9999);
     op_set_f32(&block[STEP_EMA_RATE], 1 - 0.9999);
     op_set_f32(&block[STEP_LOSS_SCALE], 0.25);
+    op_set_f32(&block[STEP_MUON_MOMENTUM], 0.95);
+    op_set_f32(&block[STEP_MUON_RATE], 1 - 0.95);
+    op_set_f32(&block[STEP_MUON_DECAY], 0.01);
 }
 
 tensor_id op_copy(graph *g, tensor_id t) {

@@ -10,6 +10,7 @@
 #include "ops/rows_noising.c"
 #include "ops/rows_norm.c"
 #include "ops/rows_linear.c"
+#include "ops/rows_muon.c"
 #include "ops/rows_optimizer.c"
 #include "ops/rows_random.c"
 #include "ops/rows_sampling.c"
@@ -29,7 +30,7 @@ static const struct {
 } all_rows[] = {
     ROWS(elementwise_rows), ROWS(random_rows),  ROWS(training_rows),    ROWS(optimizer_rows), ROWS(sampling_rows),
     ROWS(attention_rows),   ROWS(norm_rows),    ROWS(linear_rows),      ROWS(convert_rows),   ROWS(convolution_rows),
-    ROWS(denoise_rows),     ROWS(noising_rows), ROWS(token_order_rows),
+    ROWS(denoise_rows),     ROWS(noising_rows), ROWS(token_order_rows), ROWS(muon_rows),
 };
 
 static void operators_are_whole(void **state) {

@@ -163,6 +163,79 @@ static void resumed_runs_end_with_the_same_bits(void **state) {
     assert_true(difference(a, b) == 0);
 }
 
+// A tiny LightningDiT with Muon.
+static loop_options lightning_options_for(char run[128], const char *name) {
+    loop_options o = options_for(run, name);
+    model_config *m = &o.trainer.model;
+    strcpy(m->kind, "lightningdit");
+    m->rms_norm = m->swiglu = m->rotary = true;
+    o.trainer.optimizer.kind = OPTIMIZER_MUON;
+    o.trainer.optimizer.learning_rate = 2e-3;
+    o.trainer.optimizer.beta2 = 0.95;
+    o.trainer.optimizer.momentum = 0.95;
+    o.trainer.optimizer.matrix_decay = 0.01;
+    o.trainer.objective.times = TIME_LOGNORMAL;
+    return o;
+}
+
+static void assert_tensor(const char *path, const char *name, bool there) {
+    safetensors_file *f = NULL;
+    assert_int_equal(safetensors_open(path, &f), IGVK_OK);
+    assert_true((safetensors_find(f, name) != NULL) == there);
+    safetensors_close(&f);
+}
+
+// The largest element of the position table.
+static double largest_position(const char *path) {
+    safetensors_file *f = NULL;
+    double largest = 0;
+    float values[16 * 24];
+    assert_int_equal(safetensors_open(path, &f), IGVK_OK);
+    const safetensors_entry *e = safetensors_find(f, "model/pos_embed");
+    assert_non_null(e);
+    assert_int_equal(e->bytes, sizeof values);
+    assert_int_equal(safetensors_read(f, e, 0, e->bytes, values), IGVK_OK);
+    for (size_t i = 0; i < 16 * 24; i++)
+        largest = fmax(largest, values[i]);
+    safetensors_close(&f);
+    return largest;
+}
+
+static void a_lightningdit_with_muon_resumes_to_the_bit(void **state) {
+    (void)state;
+    char whole[128], parts[128], a[192], b[192], log_path[192], *log = NULL;
+    size_t size = 0;
+    double loss, terms[3], decay = 1;
+    loop_options o = lightning_options_for(whole, "lightning-whole");
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    o = lightning_options_for(parts, "lightning-parts");
+    o.steps = 4;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    checkpoint_of(parts, 4, a);
+    o.resume_from = a;
+    o.steps = 6;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    checkpoint_of(whole, 6, a);
+    checkpoint_of(parts, 6, b);
+    assert_true(difference(a, b) == 0);
+
+    assert_tensor(a, "moment1/blocks.0.attn.qkv.weight", true); // the momentum
+    assert_tensor(a, "moment2/blocks.0.attn.qkv.weight", false);
+    assert_tensor(a, "moment2/blocks.0.attn.qkv.bias", true);
+    for (uint64_t k = 0; k < 6; k++)
+        decay *= 1 - 0.01 * optimizer_rate(&o.trainer.optimizer, k);
+    assert_true(fabs(largest_position(a) - decay) < 1e-6); // cos(0) is the table's largest
+    snprintf(log_path, sizeof log_path, "%s/log.jsonl", whole);
+    assert_int_equal(file_read(log_path, 1 << 20, &log, &size), IGVK_OK);
+    assert_int_equal(sscanf(log,
+                            "{\"step\": 0, \"loss\": %lf, \"loss_final\": %lf, \"loss_auxiliary\": %lf, "
+                            "\"loss_cosine\": %lf",
+                            &loss, &terms[0], &terms[1], &terms[2]),
+                     4);
+    assert_true(fabs(loss - (terms[0] + 0.5 * terms[1] + terms[2])) < 1e-6 * loss);
+    free(log);
+}
+
 // Adam turns rounding of tiny gradients into whole steps, so one step is compared, and moments and losses by it.
 static void micro_batches_change_rounding_alone(void **state) {
     (void)state;
@@ -561,6 +634,7 @@ int main(int argc, char **argv) {
         cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumed_runs_end_with_the_same_bits),
+        cmocka_unit_test(a_lightningdit_with_muon_resumes_to_the_bit),
         cmocka_unit_test(micro_batches_change_rounding_alone),
         cmocka_unit_test(a_resumed_run_tells_of_other_micro_batches),
         cmocka_unit_test(what_a_device_limits_is_split),
