@@ -117,6 +117,19 @@ igvk_status igvk_option_set(const igvk_option_list *list, void *options, const c
 // The field as text that igvk_option_set reads back; false where `size` is too small.
 bool igvk_option_get(const igvk_option *option, const void *options, char *out, size_t size);
 
+// A published configuration: options of sampling or of training, by name and text.
+typedef struct igvk_recipe {
+    const char *name;            // "sit-xl2-ig"
+    const char *model;           // the preset that it is of, "SiT-XL/2"
+    const char *const *settings; // option, text, option, text, ..., null
+    const char *figure, *source; // what was published for it, and where
+} igvk_recipe;
+// All of igvk_sample_option_list() or igvk_train_option_list(); null and 0 of another list.
+const igvk_recipe *igvk_recipes(const igvk_option_list *list, size_t *count);
+// Sets the recipe's options, `recipe` among them; what is set afterwards overrides it. Of a model whose file does not
+// say them, igvk_sample then takes its heads, the auxiliary head's place, its path and its time from the recipe.
+igvk_status igvk_recipe_apply(const igvk_option_list *list, void *options, const char *name);
+
 // ---- devices ---------------------------------------------------------------------------------------
 
 typedef struct igvk_device_path {
@@ -145,6 +158,8 @@ void igvk_free(void *p);
 
 typedef struct igvk_sample_options {
     char model[IGVK_TEXT];   // a checkpoint, an exported model or a run folder (its newest checkpoint)
+    char recipe[IGVK_TEXT];  // as igvk_recipe_apply set it; alone it sets no other option
+    bool recipes;            // the program lists igvk_recipes and ends; igvk_sample does not read it
     char out[IGVK_TEXT];     // folder for numbered PNG files; empty: none
     char npz[IGVK_TEXT];     // ADM's layout: arr_0, N,H,W,C bytes
     char sheet[IGVK_TEXT];   // contact sheet, PNG
@@ -188,9 +203,12 @@ typedef struct igvk_train_options {
     char data[IGVK_TEXT];   // dataset folder
     char out[IGVK_TEXT];    // run folder, made
     char resume[IGVK_TEXT]; // run folder to go on with
+    char recipe[IGVK_TEXT]; // as igvk_recipe_apply set it; alone it sets no other option
+    bool recipes;           // the program lists igvk_recipes and ends; igvk_train does not read it
     char model[IGVK_TEXT];  // preset "SiT-B/2", or empty with width, depth, heads, patch
     char init[IGVK_TEXT];   // weights to start from, in place of `model`: a checkpoint, an export or a run folder
     uint32_t init_weights;  // which of its weights: 0 EMA, 1 model
+    bool train_head_only;   // with `init`: all but the auxiliary head stays as it is, and the head may be new
     char device[IGVK_TEXT];
     uint64_t width, depth, heads, patch, head_after; // 0: the preset's
     bool qk_norm, no_shift;

@@ -69,10 +69,14 @@ static igvk_status check_weights(const loaded_model *m) {
 }
 
 igvk_status loaded_model_open(const char *path, const char *set, loaded_model *out) {
+    return loaded_model_open_as(path, set, NULL, out);
+}
+
+igvk_status loaded_model_open_as(const char *path, const char *set, const model_hints *known, loaded_model *out) {
     igvk_status status = IGVK_OK;
     memset(out, 0, sizeof *out);
     TRY(model_file_of(path, &out->path));
-    TRY(weights_open(out->path, set, &out->file));
+    TRY(weights_open_as(out->path, set, known, &out->file));
     out->config = *weights_config(out->file);
     TRY(read_class_names(out->file, out->path, out));
     TRY(check_weights(out));

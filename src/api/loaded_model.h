@@ -22,6 +22,8 @@ typedef struct loaded_model {
 // `path`: a checkpoint, an exported file or a run folder (its newest checkpoint); `set`: "ema" or "model". Reads and
 // checks what describes the model, so that a job can be refused before a device is opened and weights are read.
 igvk_status loaded_model_open(const char *path, const char *set, loaded_model *out);
+// With what is known of a model that carries no configuration; may be null.
+igvk_status loaded_model_open_as(const char *path, const char *set, const model_hints *known, loaded_model *out);
 igvk_status loaded_model_load(device *d, loaded_model *m); // once
 // Into another model's store, as the set `set`; m->store stays null.
 igvk_status loaded_model_load_beside(device *d, loaded_model *m, store *s, const char *set);

@@ -19,6 +19,10 @@ static const igvk_option table[] = {
     {"model", "PATH", OPTION_PATH(model), "Model", "checkpoint, exported model, or run folder (its newest checkpoint)"},
     {"weights", "WHICH", OPTION_CHOICE(weights, weights, "ema"), "Model", "which of a checkpoint's weights"},
 
+    {"recipe", "NAME", OPTION_TEXT(recipe, ""), "Model",
+     "settings as published; other flags override them, and what the file does not tell of its model it tells"},
+    {"recipes", NULL, OPTION_FLAG(recipes), "Model", "list the recipes, their settings, sources and figures, and end"},
+
     {"classes", "LIST", OPTION_TEXT(classes, "all"), "Images",
      "names or numbers and ranges of them (A,B or 0,3-7), all, random (by the seed), or balanced (all in turn)"},
     {"count", "N", OPTION_INTEGER(count, 0, 1e9, "0"), "Images", "how many images; 0: one of each class listed"},
@@ -63,12 +67,15 @@ static const igvk_option table[] = {
 
     {"vae", "FILE", OPTION_PATH(vae), "Latents",
      "autoencoder that makes pictures of latents: SD-VAE or VA-VAE, safetensors or torch.save"},
-    {"latent-stats", "FILE", OPTION_PATH(latent_stats), "Latents", "statistics of its latents: VA-VAE's latents_stats.pt"},
+    {"latent-stats", "FILE", OPTION_PATH(latent_stats), "Latents",
+     "statistics of its latents: VA-VAE's latents_stats.pt"},
     {"tile", "N", OPTION_INTEGER(tile, 0, 16384, "0"), "Latents",
      "decode in overlapping tiles of N pixels a side, for little memory; 0: whole pictures"},
 
     {"out", "DIR", OPTION_PATH(out), "Output", "folder for 000000.png, ...; goes on where an interrupted one stopped"},
-    {"npz", "FILE", OPTION_PATH(npz), "Output", "all images as ADM's evaluation reads them: arr_0, N,H,W,C bytes; of latents without --vae f32 N,C,H,W, and labels"},
+    {"npz", "FILE", OPTION_PATH(npz), "Output",
+     "all images as ADM's evaluation reads them: arr_0, N,H,W,C bytes; of latents without --vae f32 N,C,H,W, and "
+     "labels"},
     {"sheet", "FILE", OPTION_PATH(sheet), "Output", "labelled contact sheet, PNG"},
     {"sheet-rows", "LIST", OPTION_TEXT(sheet_rows, ""), "Output",
      "rows of the sheet over the same seeds, of none, cfg, ig, ig+cfg; empty: one row, guided as asked"},

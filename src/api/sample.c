@@ -5,6 +5,7 @@
 #include "api/nearest_count.h"
 #include "api/options.h"
 #include "api/pictures.h"
+#include "api/recipes.h"
 #include "api/request_sheet.h"
 #include "api/sample_files.h"
 #include "api/sample_method.h"
@@ -154,11 +155,43 @@ static uint32_t columns_of(const sampling_job *j) {
     return j->count < SHEET_COLUMNS ? (uint32_t)j->count : SHEET_COLUMNS;
 }
 
+static void tell(const sampling_job *j, const char *what, const char *notes) {
+    if (notes[0])
+        message(j, "%s%s", what, notes);
+}
+
+// The model, with what the recipe knows of it, and what was assumed of it said aloud.
+static igvk_status open_model(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    const igvk_sample_options *o = j->o;
+    const igvk_recipe *recipe = NULL;
+    model_hints known = {0};
+    bool same = true;
+    char text[IGVK_TEXT];
+    if (o->recipe[0]) {
+        TRY(recipe_find(igvk_sample_option_list(), o->recipe, &recipe));
+        TRY(recipe_hints(recipe, &known));
+    }
+    TRY(loaded_model_open_as(o->model, o->weights ? "model" : "ema", recipe ? &known : NULL, &j->model));
+    if (recipe) {
+        TRY(recipe_check(recipe, j->model.path, &j->model.config, &same));
+        recipe_describe(recipe, text, sizeof text);
+        tell(j, "", text);
+        if (!same)
+            message(j,
+                    "note: %s is not a %s with the head of that name's publication: its figures are not to be expected",
+                    j->model.path, recipe->model);
+    }
+    tell(j, "model: ", weights_notes(j->model.file));
+done:
+    return status;
+}
+
 static igvk_status read_inputs(sampling_job *j) {
     igvk_status status = IGVK_OK;
     const igvk_sample_options *o = j->o;
     TRY(check_options(o));
-    TRY(loaded_model_open(o->model, o->weights ? "model" : "ema", &j->model));
+    TRY(open_model(j));
     TRY(picture_maker_create(&(picture_options){.vae = o->vae,
                                                 .statistics = o->latent_stats,
                                                 .tile = (uint32_t)o->tile,

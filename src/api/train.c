@@ -72,6 +72,11 @@ static igvk_status resolve(training_job *j, const igvk_train_options *o) {
     if (j->o.micro_batch && j->o.batch % j->o.micro_batch)
         THROW(IGVK_ERROR_INVALID, "--micro-batch %llu does not divide --batch %llu",
               (unsigned long long)j->o.micro_batch, (unsigned long long)j->o.batch);
+    if (o->train_head_only && !o->init[0])
+        THROW(IGVK_ERROR_INVALID, "--train-head-only needs --init PATH, the model that gets the head");
+    if (o->train_head_only && o->guided_target != 1)
+        THROW(IGVK_ERROR_INVALID,
+              "--guided-target is what the final output learns, which --train-head-only leaves as it is");
     if (!(o->guided_low <= o->guided_high))
         THROW(IGVK_ERROR_INVALID, "--guided-low %g is above --guided-high %g", o->guided_low, o->guided_high);
 done:
@@ -90,7 +95,8 @@ static igvk_status name_classes(training_job *j, const dataset_info *info) {
 static void fill_trainer_options(const training_job *j, trainer_options *t) {
     const igvk_train_options *o = &j->o;
     t->device = j->device;
-    t->objective = (objective_options){.auxiliary_weight = o->auxiliary_weight,
+    t->objective = (objective_options){.head_only = o->train_head_only,
+                                       .auxiliary_weight = o->auxiliary_weight,
                                        .guided_target = o->guided_target,
                                        .guided_low = o->guided_low,
                                        .guided_high = o->guided_high,

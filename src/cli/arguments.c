@@ -6,10 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_flag(const char *word) { return word[0] == '-' && word[1] != 0; }
+static bool is_flag(const char *word) {
+    return word[0] == '-' && word[1] != 0;
+}
 
 // "-1.5" and "-.5" may be values, "-x" and "--x" rather are forgotten ones.
-static bool is_value(const char *word) { return !is_flag(word) || isdigit((unsigned char)word[1]) || word[1] == '.'; }
+static bool is_value(const char *word) {
+    return !is_flag(word) || isdigit((unsigned char)word[1]) || word[1] == '.';
+}
 
 static const igvk_option *find_option(const command *c, const char *name, size_t length) {
     const igvk_option_list *list = c->options ? c->options() : NULL;
@@ -108,7 +112,18 @@ void arguments_free(arguments *a) {
     *a = (arguments){0};
 }
 
+// A recipe comes before all other flags, wherever it stands.
+static int apply_recipe(const arguments *a, void *options) {
+    for (size_t i = 0; i < a->setting_count; i++)
+        if (strcmp(a->settings[i].option->name, "recipe") == 0 && a->settings[i].value[0] &&
+            igvk_recipe_apply(a->command->options(), options, a->settings[i].value) != IGVK_OK)
+            return usage_error("%s", igvk_error_text());
+    return EXIT_FINE;
+}
+
 int arguments_apply(const arguments *a, void *options) {
+    if (apply_recipe(a, options) != EXIT_FINE)
+        return EXIT_USAGE;
     for (size_t i = 0; i < a->setting_count; i++)
         if (igvk_option_set(a->command->options(), options, a->settings[i].option->name, a->settings[i].value) !=
             IGVK_OK)

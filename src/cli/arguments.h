@@ -24,7 +24,7 @@ struct arguments {
 int arguments_parse(const command *c, char *const *words, size_t count, arguments *out);
 void arguments_free(arguments *a);
 
-// Sets what was given in the command's options, each value checked.
+// Sets what was given in the command's options, a recipe first, each value checked.
 int arguments_apply(const arguments *a, void *options);
 
 #endif

@@ -2,11 +2,16 @@
 // `igvk sample`: images from a trained model.
 #include "cli/arguments.h"
 #include "cli/console.h"
+#include "cli/recipes.h"
 
 static int run(const arguments *a) {
     igvk_sample_options o;
     igvk_sample_options_default(&o);
     int code = arguments_apply(a, &o);
+    if (code == EXIT_FINE && o.recipes) {
+        recipes_print(igvk_sample_option_list());
+        return EXIT_FINE;
+    }
     return code ? code : console_end(igvk_sample(&o, console_events()));
 }
 

@@ -2,6 +2,7 @@
 // `igvk train`: a new run, or one to go on with.
 #include "cli/arguments.h"
 #include "cli/console.h"
+#include "cli/recipes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,10 @@ static int run(const arguments *a) {
     int code = arguments_apply(a, &given);
     if (code)
         return code;
+    if (given.recipes) {
+        recipes_print(igvk_train_option_list());
+        return EXIT_FINE;
+    }
     if (given.resume[0]) {
         igvk_status status = igvk_train_options_load(given.resume, &stored);
         if (status != IGVK_OK)

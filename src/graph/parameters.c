@@ -22,6 +22,8 @@ struct parameter_layout {
     chunk *chunks;
     size_t chunk_count, chunk_capacity;
     bool splits;
+    const char *home; // of what is kept; null: nothing is
+    bool (*trained)(const char *name);
     uint64_t max_chunk_elements; // a multiple of PARAMETER_GRANULE
     uint64_t elements;           // without gaps
     igvk_status status;
@@ -50,8 +52,21 @@ void parameter_layout_destroy(parameter_layout **l) {
     *l = NULL;
 }
 
-arena *parameter_layout_arena(parameter_layout *l) { return l->arena; }
-void parameter_layout_split_matrices(parameter_layout *l) { l->splits = true; }
+arena *parameter_layout_arena(parameter_layout *l) {
+    return l->arena;
+}
+void parameter_layout_split_matrices(parameter_layout *l) {
+    l->splits = true;
+}
+
+void parameter_layout_keep(parameter_layout *l, const char *home, bool (*trained)(const char *name)) {
+    l->home = arena_copy_text(l->arena, home);
+    l->trained = trained;
+    if (!l->home && l->status == IGVK_OK) {
+        l->status = IGVK_ERROR_MEMORY;
+        snprintf(l->text, sizeof l->text, "out of memory for the parameter layout");
+    }
+}
 
 igvk_status parameter_layout_check(const parameter_layout *l) {
     return l->status == IGVK_OK ? IGVK_OK : fail(l->status, "%s", l->text);
@@ -83,12 +98,22 @@ static igvk_status add_chunk(parameter_layout *l, parameter_group group) {
     return IGVK_OK;
 }
 
+static parameter_group group_of(const parameter_layout *l, const parameter *p) {
+    if (l->home && !l->trained(p->name))
+        return PARAMETER_KEPT;
+    return l->splits && p->shape.rank >= 2 && (!p->frozen || p->decays) ? PARAMETER_MATRICES : PARAMETER_ELEMENTS;
+}
+
 // Gives `p` the next place: its group's last chunk where it fits, else a new one.
 static igvk_status place_parameter(parameter_layout *l, parameter *p) {
     igvk_status status = IGVK_OK;
     uint64_t elements = align_up(shape_elements(p->shape), PARAMETER_GRANULE);
     size_t at = l->chunk_count;
-    p->group = l->splits && p->shape.rank >= 2 && (!p->frozen || p->decays) ? PARAMETER_MATRICES : PARAMETER_ELEMENTS;
+    p->group = group_of(l, p);
+    if (p->group == PARAMETER_KEPT) {
+        p->frozen = true;
+        p->decays = false;
+    }
     while (at > 0 && l->chunks[at - 1].group != p->group)
         at--;
     if (at == 0 || elements > l->max_chunk_elements - l->chunks[at - 1].elements) {
@@ -125,12 +150,27 @@ void parameter_layout_add(parameter_layout *l, const parameter *p) {
         snprintf(l->text, sizeof l->text, "%s", igvk_error_text());
 }
 
-size_t parameter_count(const parameter_layout *l) { return l->count; }
-const parameter *parameter_at(const parameter_layout *l, size_t i) { return &l->items[i]; }
-uint32_t parameter_chunk_count(const parameter_layout *l) { return (uint32_t)l->chunk_count; }
-uint64_t parameter_chunk_elements(const parameter_layout *l, uint32_t chunk) { return l->chunks[chunk].elements; }
-parameter_group parameter_chunk_group(const parameter_layout *l, uint32_t chunk) { return l->chunks[chunk].group; }
-uint64_t parameter_elements(const parameter_layout *l) { return l->elements; }
+size_t parameter_count(const parameter_layout *l) {
+    return l->count;
+}
+const parameter *parameter_at(const parameter_layout *l, size_t i) {
+    return &l->items[i];
+}
+uint32_t parameter_chunk_count(const parameter_layout *l) {
+    return (uint32_t)l->chunk_count;
+}
+uint64_t parameter_chunk_elements(const parameter_layout *l, uint32_t chunk) {
+    return l->chunks[chunk].elements;
+}
+parameter_group parameter_chunk_group(const parameter_layout *l, uint32_t chunk) {
+    return l->chunks[chunk].group;
+}
+const char *parameter_chunk_home(const parameter_layout *l, const char *set, uint32_t chunk) {
+    return l->chunks[chunk].group == PARAMETER_KEPT ? l->home : set;
+}
+uint64_t parameter_elements(const parameter_layout *l) {
+    return l->elements;
+}
 
 const parameter *parameter_find(const parameter_layout *l, const char *name) {
     for (size_t i = 0; i < l->count; i++)
@@ -157,7 +197,7 @@ tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk) {
     if (chunk >= s->layout->chunk_count)
         return graph_fail(g, "parameters '%s' have no chunk %u", s->arena_name, chunk);
     char name[64];
-    snprintf(name, sizeof name, "%s.%u", s->arena_name, chunk);
+    snprintf(name, sizeof name, "%s.%u", parameter_chunk_home(s->layout, s->arena_name, chunk), chunk);
     return graph_external(g, s->role, name, s->type, SHAPE(s->layout->chunks[chunk].elements));
 }
 

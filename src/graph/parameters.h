@@ -8,8 +8,8 @@
 
 #include "graph/graph.h"
 
-// Elements: every tensor starts at a multiple; gaps hold zeros. Descriptors may have to start at multiples of 256 bytes,
-// and sets of 16-bit elements have the places of the f32 ones.
+// Elements: every tensor starts at a multiple; gaps hold zeros. Descriptors may have to start at multiples of 256
+// bytes, and sets of 16-bit elements have the places of the f32 ones.
 #define PARAMETER_GRANULE 128
 
 typedef enum parameter_init {
@@ -21,7 +21,8 @@ typedef enum parameter_init {
 } parameter_init;
 
 // What one rule of an optimizer takes; a chunk holds parameters of one group.
-typedef enum parameter_group { PARAMETER_ELEMENTS, PARAMETER_MATRICES } parameter_group;
+// Those kept are never trained: all sets share one set's memory of them.
+typedef enum parameter_group { PARAMETER_ELEMENTS, PARAMETER_MATRICES, PARAMETER_KEPT } parameter_group;
 
 typedef struct parameter {
     const char *name; // official
@@ -31,7 +32,7 @@ typedef struct parameter {
     parameter_init init;
     double scale;
     void (*fill)(const void *context, uint64_t first, uint64_t count, float *out); // INIT_TABLE: elements from `first`
-    const void *context;                           // INIT_TABLE; owned by the layout's arena
+    const void *context; // INIT_TABLE; owned by the layout's arena
     // set by the layout:
     parameter_group group;
     uint32_t chunk;
@@ -46,6 +47,9 @@ arena *parameter_layout_arena(parameter_layout *l);
 // From here on, tensors of two or more dimensions that are trained or decay are of the group of matrices, in chunks of
 // their own; otherwise all parameters are of the first group.
 void parameter_layout_split_matrices(parameter_layout *l);
+// From here on, parameters whose name is not `trained` are frozen and of the group of the kept, in chunks of their own
+// that lie in the set `home` alone: in whatever set such a parameter is read or written, it is there.
+void parameter_layout_keep(parameter_layout *l, const char *home, bool (*trained)(const char *name));
 // Copies *p and its name; `fill` and `context` are kept. Errors are sticky: parameter_layout_check.
 void parameter_layout_add(parameter_layout *l, const parameter *p);
 igvk_status parameter_layout_check(const parameter_layout *l);
@@ -55,7 +59,9 @@ const parameter *parameter_find(const parameter_layout *l, const char *name);
 uint32_t parameter_chunk_count(const parameter_layout *l);
 uint64_t parameter_chunk_elements(const parameter_layout *l, uint32_t chunk); // a multiple of PARAMETER_GRANULE
 parameter_group parameter_chunk_group(const parameter_layout *l, uint32_t chunk);
-uint64_t parameter_elements(const parameter_layout *l);                       // without gaps
+// The set that has the memory of the set's chunk: `set`, or the home of what is kept.
+const char *parameter_chunk_home(const parameter_layout *l, const char *set, uint32_t chunk);
+uint64_t parameter_elements(const parameter_layout *l); // without gaps
 // One word a granule of a chunk: bit 0 trained (not frozen, not a gap). The optimizer's segment table.
 void parameter_segments(const parameter_layout *l, uint32_t chunk, uint32_t *out);
 
@@ -73,7 +79,7 @@ typedef struct parameter_set {
     tensor_role role;
     storage_type type; // of every tensor; places are the same elements in each type. f32 where not given
 } parameter_set;
-tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk); // [elements]
+tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk);    // [elements]
 tensor_id parameter_tensor(graph *g, const parameter_set *s, const char *name); // a view; sticky error where unknown
 
 #endif

@@ -32,8 +32,9 @@ bool adaln_preset(const char *name, const char *family, const adaln_size *sizes,
 
 igvk_status adaln_check(const model_config *c) {
     if (c->patch == 0 || c->height == 0 || c->width == 0 || c->height % c->patch || c->width % c->patch)
-        return fail(IGVK_ERROR_INVALID, "input %ux%u is not divisible by the patch %u: choose another --patch or image size",
-                    c->height, c->width, c->patch);
+        return fail(IGVK_ERROR_INVALID,
+                    "input %ux%u is not divisible by the patch %u: choose another --patch or image size", c->height,
+                    c->width, c->patch);
     if (c->heads == 0 || c->hidden == 0 || c->hidden % c->heads)
         return fail(IGVK_ERROR_INVALID, "width %u is not divisible by %u heads: change --width or --heads", c->hidden,
                     c->heads);
@@ -42,7 +43,8 @@ igvk_status adaln_check(const model_config *c) {
     if (c->hidden % 4)
         return fail(IGVK_ERROR_INVALID, "width %u is not a multiple of 4, which the position table needs", c->hidden);
     if (c->depth == 0 || c->head_after > c->depth)
-        return fail(IGVK_ERROR_INVALID, "--head-after %u: must be between 1 and the depth %u, or 0 for no head", c->head_after, c->depth);
+        return fail(IGVK_ERROR_INVALID, "--head-after %u: must be between 1 and the depth %u, or 0 for no head",
+                    c->head_after, c->depth);
     if (c->channels == 0 || !(c->mlp_ratio > 0))
         return fail(IGVK_ERROR_INVALID, "a model needs at least one channel and a positive mlp ratio");
     return IGVK_OK;
@@ -53,7 +55,8 @@ igvk_status adaln_check(const model_config *c) {
         .key = #name, .type = CONFIG_WHOLE, .offset = offsetof(model_config, name), .low = least, .high = most,        \
         .required = true                                                                                               \
     }
-#define FLAG_FIELD(name) {.key = #name, .type = CONFIG_FLAG, .offset = offsetof(model_config, name)}
+#define FLAG_FIELD(name)                                                                                               \
+    { .key = #name, .type = CONFIG_FLAG, .offset = offsetof(model_config, name) }
 static const char *const paths[] = {[PATH_LINEAR] = "linear", [PATH_COSINE] = "cosine", NULL};
 const config_field adaln_fields[] = {
     {.key = "learn_sigma", .type = CONFIG_FLAG, .offset = offsetof(model_config, learn_sigma), .otherwise = 1},
@@ -81,7 +84,9 @@ static uint32_t mlp_hidden(const model_config *c) {
     return c->swiglu ? (uint32_t)(2.0 / 3.0 * hidden) : hidden; // as the official code truncates
 }
 
-static uint32_t modulations(const model_config *c) { return c->no_shift ? 4 : 6; }
+static uint32_t modulations(const model_config *c) {
+    return c->no_shift ? 4 : 6;
+}
 
 // ---- parameters ------------------------------------------------------------------------------------
 
@@ -128,13 +133,18 @@ static void fill_sines(const void *context, uint64_t first, uint64_t count, floa
     rotary_table(c->width / c->patch, c->hidden / c->heads, true, first, count, out);
 }
 
-static void add_table(parameter_layout *l, const model_config *c, const char *name, tensor_shape shape,
-                      bool decays, void (*fill)(const void *context, uint64_t first, uint64_t count, float *out)) {
+static void add_table(parameter_layout *l, const model_config *c, const char *name, tensor_shape shape, bool decays,
+                      void (*fill)(const void *context, uint64_t first, uint64_t count, float *out)) {
     model_config *kept = arena_alloc(parameter_layout_arena(l), sizeof *kept);
     if (kept)
         *kept = *c;
-    parameter_layout_add(l, &(parameter){.name = name, .shape = shape, .frozen = true, .decays = decays,
-                                         .init = INIT_TABLE, .fill = fill, .context = kept});
+    parameter_layout_add(l, &(parameter){.name = name,
+                                         .shape = shape,
+                                         .frozen = true,
+                                         .decays = decays,
+                                         .init = INIT_TABLE,
+                                         .fill = fill,
+                                         .context = kept});
 }
 
 void adaln_add_attention(parameter_layout *l, const model_config *c, const char *block) {
@@ -326,13 +336,19 @@ tensor_id adaln_final_layer(adaln_builder *b, tensor_id x, const char *name) {
 model_outputs adaln_build(graph *g, const model_config *c, const parameter_set *p, const model_inputs *in) {
     adaln_builder b = {.g = g, .c = c, .p = p};
     model_outputs out = {NO_TENSOR, NO_TENSOR};
+    const bool keeps = graph_keeps_for_gradient(g);
+    graph_keep_for_gradient(g, keeps && !in->head_only);
     tensor_id table = graph_view(g, parameter_tensor(g, p, "pos_embed"), 0, SHAPE(model_tokens(c), c->hidden), NULL);
     tensor_id x = graph_label(g, adaln_embed_patches(&b, in->x, table), "tokens");
     b.conditioning = op_activation(g, adaln_embed_conditions(&b, in->t, in->labels), ACTIVATION_SILU);
     for (uint32_t i = 0; i < c->depth; i++) {
         x = graph_label(g, adaln_block(&b, x, block_name((char[32]){0}, i)), "block.%u", i);
-        if (i + 1 == c->head_after)
-            out.intermediate = graph_label(g, adaln_final_layer(&b, x, "final_layer_xr"), "D_i");
+        if (i + 1 != c->head_after)
+            continue;
+        graph_keep_for_gradient(g, keeps);
+        out.intermediate = graph_label(g, adaln_final_layer(&b, x, "final_layer_xr"), "D_i");
+        if (in->head_only)
+            return out;
     }
     out.final_output = graph_label(g, adaln_final_layer(&b, x, "final_layer"), "D_f");
     return out;

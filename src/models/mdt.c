@@ -176,7 +176,7 @@ static tensor_id auxiliary(adaln_builder *b, tensor_id x) {
 }
 
 // Both halves of the encoder on the tokens seen; the second half's blocks read the first's outputs, last one first.
-static tensor_id encode(adaln_builder *b, tensor_id x, model_outputs *out) {
+static tensor_id encode(adaln_builder *b, tensor_id x, bool head_only, model_outputs *out) {
     const uint32_t half = half_depth(b->c);
     tensor_id skips[1 << 9];
     char name[32];
@@ -191,6 +191,8 @@ static tensor_id encode(adaln_builder *b, tensor_id x, model_outputs *out) {
             skips[own] = x;
         if (i + 1 == b->c->head_after)
             out->intermediate = auxiliary(b, x);
+        if (head_only && tensor_is(out->intermediate))
+            break;
     }
     return x;
 }
@@ -216,7 +218,9 @@ static model_outputs mdt_build(graph *g, const model_config *c, const parameter_
     tensor_id x = embedded;
     if (in->order)
         x = op_take_tokens(g, x, in->order, tokens_kept_at_most(model_tokens(c), c->mask_ratio));
-    x = encode(&b, x, &out);
+    x = encode(&b, x, in->head_only, &out);
+    if (in->head_only)
+        return out;
     b.user = NULL; // from here on all tokens are there
     x = interpolate(&b, x, in->order, images);
     for (uint32_t i = 0; i < c->decode_layers; i++) {

@@ -22,6 +22,11 @@ const model_objective *model_objective_of(const model_config *c) {
     return kind ? kind->objective : NULL;
 }
 
+const model_objective *model_objective_for(const model_config *c, const objective_options *o) {
+    const model_objective *objective = model_objective_of(c);
+    return objective && o->head_only ? objective->head_only : objective;
+}
+
 double objective_term_weight(const objective_term *t, const objective_options *o) {
     return t->auxiliary ? o->auxiliary_weight : 1;
 }
@@ -37,7 +42,8 @@ igvk_status model_config_preset(const char *name, model_config *c) {
         for (const char *const *p = kinds[i]->preset_names; *p; p++)
             text_append(&all, "%s%s", all.length ? ", " : "", *p);
     }
-    igvk_status status = fail(IGVK_ERROR_INVALID, "no model is called '%.64s': one of %s", name, all.text ? all.text : "");
+    igvk_status status =
+        fail(IGVK_ERROR_INVALID, "no model is called '%.64s': one of %s", name, all.text ? all.text : "");
     text_free(&all);
     return status;
 }
@@ -49,8 +55,15 @@ igvk_status model_config_check(const model_config *c) {
     return kind->check(c);
 }
 
-uint32_t model_tokens(const model_config *c) { return (c->height / c->patch) * (c->width / c->patch); }
-uint64_t model_elements(const model_config *c) { return (uint64_t)c->channels * c->height * c->width; }
+bool model_is_head(const char *parameter) {
+    return strncmp(parameter, "final_layer_xr.", 15) == 0;
+}
+uint32_t model_tokens(const model_config *c) {
+    return (c->height / c->patch) * (c->width / c->patch);
+}
+uint64_t model_elements(const model_config *c) {
+    return (uint64_t)c->channels * c->height * c->width;
+}
 
 void position_table(uint32_t columns, uint32_t hidden, uint64_t first, uint64_t count, float *out) {
     uint32_t quarter = hidden / 4;

@@ -13,6 +13,7 @@ typedef struct objective_options {
     double guided_target;    // W; 1 is off
     double guided_low, guided_high;
     time_weighting times;
+    bool head_only; // the auxiliary head alone learns, on the blocks before it as they are
 } objective_options;
 
 // Labels are after dropout. Where the times are NO_TENSOR the objective draws them from the step block.
@@ -41,15 +42,17 @@ typedef enum optimizer_kind { OPTIMIZER_ADAMW, OPTIMIZER_MUON } optimizer_kind;
 
 #define OBJECTIVE_TERMS LOSS_TERMS // most there can be
 
-typedef struct model_objective {
+typedef struct model_objective model_objective;
+struct model_objective {
     const objective_term *terms;
     uint32_t term_count;
     optimizer_kind optimizer; // of the published recipe
-    uint32_t time_steps; // times are whole numbers below it; 0: from [0, 1]
+    uint32_t time_steps;      // times are whole numbers below it; 0: from [0, 1]
     // Appends the terms' values, [N] each, into losses[term_count]. What it draws is counted by streams of its own.
     void (*losses)(graph *g, const model_config *c, const objective_options *o, const objective_inputs *in,
                    tensor_id *losses);
-} model_objective;
+    const model_objective *head_only; // what the auxiliary head learns where it learns alone
+};
 
 extern const model_objective flow_objective, direction_objective; // SiT, LightningDiT: objective_flow.c
 extern const model_objective diffusion_objective;                 // DiT: objective_diffusion.c
@@ -57,6 +60,8 @@ extern const model_objective masked_diffusion_objective;          // likewise, a
 
 // The kind's; null where it is not trained.
 const model_objective *model_objective_of(const model_config *c);
+// Of these options: with head_only the one of the head.
+const model_objective *model_objective_for(const model_config *c, const objective_options *o);
 double objective_term_weight(const objective_term *t, const objective_options *o);
 
 #endif

@@ -40,8 +40,26 @@ static void diffusion_losses(graph *g, const model_config *c, const objective_op
     add_pass(g, c, in, &inputs, noising, losses);
 }
 
-const model_objective diffusion_objective = {
-    .terms = terms, .term_count = sizeof terms / sizeof *terms, .time_steps = 1000, .losses = diffusion_losses};
+static const objective_term head_terms[] = {{.name = "auxiliary"}, {.name = "auxiliary_variance"}};
+
+// Of a masked model, too: on all tokens, as it is sampled.
+static void head_losses(graph *g, const model_config *c, const objective_options *o, const objective_inputs *in,
+                        tensor_id *losses) {
+    tensor_id noising;
+    model_inputs inputs = noised_inputs(g, in, &noising);
+    (void)o;
+    inputs.head_only = true;
+    add_terms(g, &in->batch, noising, model_kind_find(c->kind)->build(g, c, &in->model, &inputs).intermediate, losses);
+}
+
+static const model_objective head_objective = {
+    .terms = head_terms, .term_count = 2, .time_steps = 1000, .losses = head_losses};
+
+const model_objective diffusion_objective = {.terms = terms,
+                                             .term_count = sizeof terms / sizeof *terms,
+                                             .time_steps = 1000,
+                                             .losses = diffusion_losses,
+                                             .head_only = &head_objective};
 
 // ---- with a masked pass (method, chapter 6; official code: sail-sg/MDT, masked_diffusion) ---------------------------
 
@@ -72,4 +90,5 @@ static void masked_diffusion_losses(graph *g, const model_config *c, const objec
 const model_objective masked_diffusion_objective = {.terms = masked_terms,
                                                     .term_count = sizeof masked_terms / sizeof *masked_terms,
                                                     .time_steps = 1000,
-                                                    .losses = masked_diffusion_losses};
+                                                    .losses = masked_diffusion_losses,
+                                                    .head_only = &head_objective};

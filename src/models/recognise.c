@@ -117,6 +117,31 @@ static void merge(model_hints *h, const model_hints *given) {
     }
 }
 
+// What the file does not say is as usual for the preset; what that decides is noted.
+static void complete(recognition *r, const model_hints *usual) {
+    model_hints *h = &r->hints;
+    if (!h->heads)
+        h->heads = usual->heads;
+    if (!h->head_after && usual->head_after) {
+        h->head_after = usual->head_after;
+        if (weight_find(r->list, "final_layer_xr.linear.weight"))
+            text_append(&r->notes, "the auxiliary head reads block %u, as published for %s; ", h->head_after,
+                        usual->preset);
+    }
+    if (!h->knows_classes && !h->knows_null_class) {
+        h->knows_classes = usual->knows_classes;
+        h->classes = usual->classes;
+    }
+    if (!h->knows_path && usual->knows_path) {
+        h->knows_path = true;
+        h->path = usual->path;
+        text_append(&r->notes, "its path is %s, as published for %s; ", h->path == PATH_COSINE ? "cosine" : "linear",
+                    usual->preset);
+    }
+    if (!h->preset[0])
+        memcpy(h->preset, usual->preset, sizeof h->preset);
+}
+
 // ---- shapes -----------------------------------------------------------------------------------------------
 
 // The tensor where it has that rank and sane sizes.
@@ -358,7 +383,9 @@ igvk_status model_recognise(const char *where, const weight_list *l, const model
     memset(out, 0, sizeof *out);
     if (beside)
         r.hints = *beside;
-    if (given)
+    if (given && given->yields)
+        complete(&r, given);
+    else if (given)
         merge(&r.hints, given);
     TRY(read_sizes(&r));
     TRY(find_kind(&r));

@@ -34,6 +34,7 @@ typedef struct model_hints {
     bool null_class;
     bool knows_path;
     path_kind path;
+    bool yields; // given hints that what stands beside the tensors overrides: a published model's, by `preset`
 } model_hints;
 
 // What a checkpoint of the official training scripts says beside its tensors: "args" of SiT's, "config" of

@@ -24,16 +24,13 @@ static bool same_grid(const model_config *a, const model_config *b) {
     return a->height / a->patch == b->height / b->patch && a->width / a->patch == b->width / b->patch;
 }
 
-static bool is_head(const char *name) {
-    return strncmp(name, "final_layer_xr.", 15) == 0;
-}
 static bool is_labels(const char *name) {
     return strcmp(name, "y_embedder.embedding_table.weight") == 0;
 }
 
 static origin origin_of(const adapted_weights *a, const weight_entry *e, const parameter *p) {
     const bool sized = !same_grid(&a->from, &a->to);
-    if (is_head(p->name) && a->from.head_after != a->to.head_after)
+    if (model_is_head(p->name) && a->from.head_after != a->to.head_after)
         return ORIGIN_NEW;
     if (is_labels(p->name) && (a->from.classes != a->to.classes || a->from.null_class != a->to.null_class))
         return !e || (e->rank == 2 && e->shape[1] == p->shape.dim[1] && e->type <= ELEMENT_BF16) ? ORIGIN_LABELS

@@ -11,13 +11,19 @@
 
 static const char *const saved_sets[] = {SET_MODEL, SET_EMA, SET_MOMENT1, SET_MOMENT2};
 #define SAVED_SETS (sizeof saved_sets / sizeof *saved_sets)
+
+// A file has the EMA whole, as all others have it, though what is kept is the model's.
+static bool is_saved(const char *set, parameter_group group) {
+    return training_set_holds(set, group) || (group == PARAMETER_KEPT && strcmp(set, SET_EMA) == 0);
+}
+
 #define HEADER_BYTES_A_TENSOR 160 // name, shape and offsets in the file's header, about
 
 uint64_t checkpoint_bytes(const parameter_layout *l) {
     uint64_t bytes = 0;
     for (size_t set = 0; set < SAVED_SETS; set++)
         for (size_t i = 0; i < parameter_count(l); i++)
-            if (training_set_holds(saved_sets[set], parameter_at(l, i)->group))
+            if (is_saved(saved_sets[set], parameter_at(l, i)->group))
                 bytes += shape_elements(parameter_at(l, i)->shape) * 4 + HEADER_BYTES_A_TENSOR;
     return bytes;
 }
@@ -28,7 +34,7 @@ static igvk_status declare_all(safetensors_writer *w, const parameter_layout *l)
         for (size_t i = 0; i < parameter_count(l); i++) {
             const parameter *p = parameter_at(l, i);
             char name[256];
-            if (!training_set_holds(saved_sets[set], p->group))
+            if (!is_saved(saved_sets[set], p->group))
                 continue;
             snprintf(name, sizeof name, "%s/%s", saved_sets[set], p->name);
             TRY(safetensors_declare(w, name, ELEMENT_F32, p->shape.rank, p->shape.dim));
@@ -91,7 +97,7 @@ igvk_status checkpoint_save(trainer *t, const model_config *model, const checkpo
     TRY(safetensors_begin_data(w));
     for (size_t set = 0; set < SAVED_SETS; set++)
         for (size_t i = 0; i < parameter_count(l); i++) {
-            if (!training_set_holds(saved_sets[set], parameter_at(l, i)->group))
+            if (!is_saved(saved_sets[set], parameter_at(l, i)->group))
                 continue;
             TRY(parameter_memory_read(trainer_store(t), l, saved_sets[set], i, values));
             TRY(safetensors_write(w, values, shape_elements(parameter_at(l, i)->shape) * 4));
@@ -149,7 +155,7 @@ static igvk_status check_set(const weights_file *w, const parameter_layout *l, c
     if (!held)
         return fail_memory("the parameter layout", 0);
     for (size_t i = 0; i < parameter_count(l); i++)
-        if (training_set_holds(set, parameter_at(l, i)->group))
+        if (is_saved(set, parameter_at(l, i)->group))
             parameter_layout_add(held, parameter_at(l, i));
     TRY(parameter_layout_check(held));
     TRY(weights_check(w, held));
@@ -165,7 +171,7 @@ static igvk_status load_set(trainer *t, const char *path, const char *set, float
     TRY(weights_open(path, set, &w));
     TRY(check_set(w, l, set));
     for (size_t i = 0; i < parameter_count(l); i++) {
-        if (!training_set_holds(set, parameter_at(l, i)->group))
+        if (!is_saved(set, parameter_at(l, i)->group))
             continue;
         TRY(weights_read(w, l, i, 0, shape_elements(parameter_at(l, i)->shape), values));
         TRY(parameter_memory_write(trainer_store(t), l, set, i, values));

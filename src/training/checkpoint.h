@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A checkpoint is the complete state of a run: model, EMA, moments ("model/NAME", "ema/NAME", "moment1/NAME",
-// "moment2/NAME" without Muon's matrices, f32, official names) and, as metadata, the model's configuration and the
-// counters. Random numbers and data order are functions of seed and step, so nothing else is needed to go on with the
-// same bits.
+// "moment2/NAME" without Muon's matrices, moments without what is kept, f32, official names) and, as metadata, the
+// model's configuration and the counters. Random numbers and data order are functions of seed and step, so nothing else
+// is needed to go on with the same bits.
 #ifndef IGVK_TRAINING_CHECKPOINT_H
 #define IGVK_TRAINING_CHECKPOINT_H
 

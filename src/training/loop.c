@@ -162,7 +162,7 @@ static void report(loop *l, const training_result *r) {
                        .gradient_norm = r->gradient_norm,
                        .learning_rate = optimizer_rate(&l->o->trainer.optimizer, r->step),
                        .device_bytes = device_memory_used(l->o->trainer.device)};
-    const model_objective *objective = model_objective_of(&l->o->trainer.model);
+    const model_objective *objective = model_objective_for(&l->o->trainer.model, &l->o->trainer.objective);
     for (p.term_count = 0; p.term_count < objective->term_count && p.term_count < IGVK_LOSS_TERMS; p.term_count++)
         p.terms[p.term_count] = (igvk_loss_term){objective->terms[p.term_count].name, r->terms[p.term_count]};
     e->progress(e->user, &p);
@@ -172,7 +172,7 @@ static igvk_status write_log(loop *l, const training_result *r) {
     if (!l->o->log_every || (r->step + 1) % l->o->log_every)
         return IGVK_OK;
     const optimizer_settings *s = &l->o->trainer.optimizer;
-    const model_objective *objective = model_objective_of(&l->o->trainer.model);
+    const model_objective *objective = model_objective_for(&l->o->trainer.model, &l->o->trainer.objective);
     text_buffer terms = {0};
     for (uint32_t k = 0; k < objective->term_count; k++)
         text_append(&terms, "\"loss_%s\": %.9g, ", objective->terms[k].name, r->terms[k]);
@@ -238,7 +238,7 @@ static igvk_status settle(loop *l) {
 
 static igvk_status report_validation(loop *l, const validation_result *r) {
     igvk_status status = IGVK_OK;
-    const model_objective *objective = model_objective_of(&l->o->trainer.model);
+    const model_objective *objective = model_objective_for(&l->o->trainer.model, &l->o->trainer.objective);
     text_buffer line = {0}, told = {0};
     for (uint32_t k = 0; k < objective->term_count; k++) {
         text_append(&line, "\"validation_%s\": %.9g, ", objective->terms[k].name, r->terms[k]);
@@ -437,7 +437,7 @@ static igvk_status begin(loop *l) {
     l->counters.micro_batch = trainer_micro_batch(l->trainer);
     l->saved_step = o->resume_from ? l->counters.step : UINT64_MAX;
     if (dataset_describe(o->data)->held_out)
-        TRY(validation_create(o->data, &o->trainer.model, &l->validation));
+        TRY(validation_create(o->data, &o->trainer.model, &o->trainer.objective, &l->validation));
     TRY(run_log_open(o->run, l->counters.step, &l->log));
     // Only now is it known that the run goes on under these: the next bare --resume shall, too.
     TRY(run_write_config(o->run, o->texts.options));

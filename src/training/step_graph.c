@@ -20,7 +20,7 @@ static loss_terms terms_of(const training_losses *losses) {
 
 training_losses build_losses(graph *g, const model_config *c, const parameter_layout *l, const char *set,
                              const objective_options *o, const training_batch *b) {
-    const model_objective *objective = model_objective_of(c);
+    const model_objective *objective = model_objective_for(c, o);
     const parameter_set ema = {.layout = l, .arena_name = SET_EMA, .role = ROLE_PARAMETER};
     const objective_inputs in = {.model = {.layout = l, .arena_name = set, .role = ROLE_PARAMETER},
                                  .guide = o->guided_target != 1 ? &ema : NULL,

@@ -12,7 +12,7 @@
 #define SET_GRADIENT "gradient"
 #define SET_MOMENT1 "moment1" // AdamW's first; of matrices under Muon the momentum
 #define SET_MOMENT2 "moment2" // not of matrices under Muon
-// Whether the set has memory for parameters of the group; all others have it for both.
+// Whether the set has memory for parameters of the group; what is kept is in the model alone.
 bool training_set_holds(const char *set, parameter_group group);
 
 typedef struct training_losses {

@@ -158,7 +158,7 @@ static igvk_status check(const trainer_options *o) {
     if (o->model.head_after == 0)
         return fail(IGVK_ERROR_INVALID, "a model without an auxiliary head cannot be trained: name its block by "
                                         "--head-after");
-    if (!model_objective_of(&o->model))
+    if (!model_objective_for(&o->model, &o->objective))
         return fail(IGVK_ERROR_INVALID, "models of kind %s are sampled, not trained, by this version", o->model.kind);
     return model_config_check(&o->model);
 }
@@ -167,6 +167,8 @@ static igvk_status make_layout(trainer *t) {
     t->layout = training_layout_create(t->o.device, t->o.optimizer.kind);
     if (!t->layout)
         return fail_memory("the parameter layout", 0);
+    if (t->o.objective.head_only)
+        parameter_layout_keep(t->layout, SET_MODEL, model_is_head);
     model_kind_find(t->o.model.kind)->parameters(&t->o.model, t->layout);
     return parameter_layout_check(t->layout);
 }
@@ -237,7 +239,7 @@ static void absorb(trainer *t) {
     if (!p.update) {
         double share = (double)t->micro / t->o.batch;
         t->sum.loss += share * m[METRIC_LOSS];
-        for (uint32_t k = 0; k < model_objective_of(&t->o.model)->term_count; k++)
+        for (uint32_t k = 0; k < model_objective_for(&t->o.model, &t->o.objective)->term_count; k++)
             t->sum.terms[k] += share * m[METRIC_TERMS + k];
         return;
     }
@@ -315,7 +317,7 @@ igvk_status trainer_finish(trainer *t) {
 
 // In the unit of the model's times.
 static igvk_status write_times(trainer *t, const validation_batch *b) {
-    const uint32_t steps = model_objective_of(&t->o.model)->time_steps;
+    const uint32_t steps = model_objective_for(&t->o.model, &t->o.objective)->time_steps;
     float *times = malloc((uint64_t)b->count * sizeof *times);
     if (!times)
         return fail_memory("validation times", (uint64_t)b->count * sizeof *times);

@@ -7,6 +7,8 @@
 #include <string.h>
 
 bool training_set_holds(const char *set, parameter_group group) {
+    if (group == PARAMETER_KEPT)
+        return strcmp(set, SET_MODEL) == 0;
     return group == PARAMETER_ELEMENTS || strcmp(set, SET_MOMENT2) != 0;
 }
 
@@ -27,7 +29,8 @@ static tensor_id clip(graph *g, const parameter_layout *l, tensor_id steps) {
     tensor_id stop = graph_external(g, ROLE_STATE, "training.stop", STORAGE_U32, SHAPE(1));
     // A chain, so that any number of chunks ends in one list of partial sums.
     for (uint32_t k = 0; k < parameter_chunk_count(l); k++)
-        squares = op_squares(g, state_chunk(&u, SET_GRADIENT, k), squares);
+        if (training_set_holds(SET_GRADIENT, parameter_chunk_group(l, k)))
+            squares = op_squares(g, state_chunk(&u, SET_GRADIENT, k), squares);
     return op_gradient_norm(g, steps, squares, stop, training_metrics_tensor(g));
 }
 

@@ -14,14 +14,14 @@ struct validation {
     uint32_t count, terms;
 };
 
-igvk_status validation_create(dataset *d, const model_config *m, validation **out) {
+igvk_status validation_create(dataset *d, const model_config *m, const objective_options *o, validation **out) {
     const dataset_info *info = dataset_describe(d);
     validation *v = *out = calloc(1, sizeof *v);
     if (!v)
         return fail_memory("validation", sizeof *v);
     v->data = d;
     v->elements = model_elements(m);
-    v->terms = model_objective_of(m)->term_count;
+    v->terms = model_objective_for(m, o)->term_count;
     v->first = info->count - info->held_out;
     v->count = info->held_out < VALIDATION_MOST ? (uint32_t)info->held_out : VALIDATION_MOST;
     return IGVK_OK;

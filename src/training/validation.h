@@ -17,7 +17,8 @@ typedef struct validation_result {
 } validation_result;
 
 typedef struct validation validation;
-igvk_status validation_create(dataset *d, const model_config *m, validation **out); // the dataset must outlive it
+// The dataset must outlive it.
+igvk_status validation_create(dataset *d, const model_config *m, const objective_options *o, validation **out);
 void validation_destroy(validation **v);
 igvk_status validation_run(validation *v, trainer *t, validation_result *out);
 

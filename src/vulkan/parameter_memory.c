@@ -17,6 +17,11 @@ static chunk_name name_of(const char *arena_name, uint32_t chunk) {
     return n;
 }
 
+// Of the memory that holds the set's chunk.
+static chunk_name home_of(const parameter_layout *l, const char *arena_name, uint32_t chunk) {
+    return name_of(parameter_chunk_home(l, arena_name, chunk), chunk);
+}
+
 static uint64_t chunk_bytes(const parameter_layout *l, uint32_t chunk, storage_type type) {
     return parameter_chunk_elements(l, chunk) * storage_bytes(type);
 }
@@ -59,7 +64,8 @@ static igvk_status fill_parameter(store *s, const parameter_set *set, size_t i, 
         TRY(source->read(source->user, set->layout, i, first, count, piece));
         if (set->type != STORAGE_F32)
             narrow(set->type, piece, count);
-        TRY(store_write(s, name_of(set->arena_name, p->chunk).text, (p->first + first) * size, piece, count * size));
+        TRY(store_write(s, home_of(set->layout, set->arena_name, p->chunk).text, (p->first + first) * size, piece,
+                        count * size));
     }
 done:
     return status;
@@ -79,20 +85,23 @@ done:
     return status;
 }
 
-igvk_status parameter_memory_write(store *s, const parameter_layout *l, const char *arena_name, size_t i, const float *values) {
+igvk_status parameter_memory_write(store *s, const parameter_layout *l, const char *arena_name, size_t i,
+                                   const float *values) {
     const parameter *p = parameter_at(l, i);
-    return store_write(s, name_of(arena_name, p->chunk).text, p->first * 4, values, shape_elements(p->shape) * 4);
+    return store_write(s, home_of(l, arena_name, p->chunk).text, p->first * 4, values, shape_elements(p->shape) * 4);
 }
 
-igvk_status parameter_memory_read(store *s, const parameter_layout *l, const char *arena_name, size_t i, float *values) {
+igvk_status parameter_memory_read(store *s, const parameter_layout *l, const char *arena_name, size_t i,
+                                  float *values) {
     const parameter *p = parameter_at(l, i);
-    return store_read(s, name_of(arena_name, p->chunk).text, p->first * 4, values, shape_elements(p->shape) * 4);
+    return store_read(s, home_of(l, arena_name, p->chunk).text, p->first * 4, values, shape_elements(p->shape) * 4);
 }
 
 igvk_status parameter_memory_copy(store *s, const parameter_layout *l, const char *from, const char *to) {
     igvk_status status = IGVK_OK;
     for (uint32_t c = 0; c < parameter_chunk_count(l); c++)
-        TRY(store_copy(s, name_of(from, c).text, 0, name_of(to, c).text, 0, chunk_bytes(l, c, STORAGE_F32)));
+        if (parameter_chunk_group(l, c) != PARAMETER_KEPT) // else it is the same memory
+            TRY(store_copy(s, name_of(from, c).text, 0, name_of(to, c).text, 0, chunk_bytes(l, c, STORAGE_F32)));
 done:
     return status;
 }

@@ -8,13 +8,15 @@
 
 // Zeroed. `type`: the set's (parameter_set).
 igvk_status parameter_memory_add(store *s, const parameter_layout *l, const char *arena_name, storage_type type);
-igvk_status parameter_memory_add_chunk(store *s, const parameter_layout *l, const char *arena_name, storage_type type, uint32_t chunk);
+igvk_status parameter_memory_add_chunk(store *s, const parameter_layout *l, const char *arena_name, storage_type type,
+                                       uint32_t chunk);
 // Every parameter of a set that was added with the set's type, from the source, in pieces of at most PARAMETER_PIECE
 // elements; rounded to the set's type to nearest even.
 #define PARAMETER_PIECE (1u << 20)
 igvk_status parameter_memory_fill(store *s, const parameter_set *set, const parameter_source *source);
-// Parameter i of a set of f32, in the host's order.
-igvk_status parameter_memory_write(store *s, const parameter_layout *l, const char *arena_name, size_t i, const float *values);
+// Parameter i of a set of f32, in the host's order; what is kept, where its home is.
+igvk_status parameter_memory_write(store *s, const parameter_layout *l, const char *arena_name, size_t i,
+                                   const float *values);
 igvk_status parameter_memory_read(store *s, const parameter_layout *l, const char *arena_name, size_t i, float *values);
 // Of sets of f32.
 igvk_status parameter_memory_copy(store *s, const parameter_layout *l, const char *from, const char *to);

@@ -18,17 +18,17 @@ static struct {
     char told[8192]; // messages, a line each
 } test;
 
-static void make_dataset(const char *folder) {
+static void make_dataset_of(const char *folder, uint32_t classes) {
     static const char *const names[] = {"a", "b", "c"};
     dataset_writer *w = NULL;
     dataset_writer_options o = {
-        .folder = folder, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = 3};
+        .folder = folder, .channels = 1, .height = 8, .width = 8, .class_names = names, .classes = classes};
     assert_int_equal(dataset_writer_create(&o, &w), IGVK_OK);
     for (uint32_t i = 0; i < 24; i++) {
         uint8_t image[64];
         for (uint32_t k = 0; k < 64; k++)
             image[k] = (uint8_t)(k * (1 + i % 3) + i);
-        assert_int_equal(dataset_append(w, image, i % 3), IGVK_OK);
+        assert_int_equal(dataset_append(w, image, i % classes), IGVK_OK);
     }
     assert_int_equal(dataset_finish(w), IGVK_OK);
     dataset_writer_destroy(&w);
@@ -40,7 +40,7 @@ static int set_up(void **state) {
     if (!mkdtemp(test.folder))
         return -1;
     snprintf(test.data, sizeof test.data, "%s/data", test.folder);
-    make_dataset(test.data);
+    make_dataset_of(test.data, 3);
     return 0;
 }
 
@@ -311,6 +311,74 @@ static void paths_are_refused_with_discrete_times(void **state) {
 }
 
 // One argument: the tests whose names match it.
+// ---- starting from weights -------------------------------------------------------------------------------
+
+static void head_run(igvk_train_options *o, const char *name, const char *from, const char *head_after) {
+    new_run(o, name);
+    for (size_t i = 0; i < 4; i++)
+        set(o, (const char *[]){"width", "depth", "heads", "patch"}[i], "0");
+    set(o, "init", from);
+    set(o, "head-after", head_after);
+    set(o, "train-head-only", "true");
+}
+
+// Every kind gets a head at another block; the result is sampled with Internal Guidance, and resumed.
+static void a_head_is_added_to_every_kind(void **state) {
+    (void)state;
+    static const char *const kinds[][2] = {{"", "4"}, {"LightningDiT", "4"}, {"DiT", "4"}, {"MDTv2", "6"}};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        igvk_train_options o, h;
+        igvk_sample_options s;
+        char name[32], out[128];
+        snprintf(name, sizeof name, "whole-%zu", k);
+        new_run(&o, name);
+        set(&o, "model", kinds[k][0]);
+        set(&o, "depth", kinds[k][1]); // an MDTv2's decoder has four blocks
+        set(&o, "head-after", "1");
+        set(&o, "steps", "1");
+        assert_int_equal(train(&o), IGVK_OK);
+        snprintf(name, sizeof name, "head-%zu", k);
+        head_run(&h, name, o.out, "2");
+        assert_int_equal(train(&h), IGVK_OK);
+        assert_non_null(strstr(test.told, "the auxiliary head is new: after block 2, 1 in the file"));
+        assert_non_null(strstr(test.told, "training the auxiliary head alone, after block 2: "));
+        resumed_run(&h, h.out);
+        set(&h, "steps", "3");
+        assert_int_equal(train(&h), IGVK_OK);
+        assert_true(has_checkpoint(&h, 3));
+        igvk_sample_options_default(&s);
+        snprintf(out, sizeof out, "%s/head-%zu.png", test.folder, k);
+        memcpy(s.model, h.out, sizeof s.model);
+        strcpy(s.sheet, out);
+        s.steps = 3;
+        s.ig_scale = 1.5;
+        assert_int_equal(igvk_sample(&s, NULL), IGVK_OK);
+    }
+}
+
+static void what_a_head_alone_cannot_do_is_refused(void **state) {
+    (void)state;
+    igvk_train_options o;
+    char other[96], run[IGVK_TEXT];
+    new_run(&o, "for-heads");
+    assert_int_equal(train(&o), IGVK_OK);
+    strcpy(run, o.out);
+    head_run(&o, "refused", "", "1");
+    assert_int_equal(train(&o), IGVK_ERROR_INVALID);
+    assert_non_null(strstr(igvk_error_text(), "--train-head-only needs --init"));
+    head_run(&o, "refused", run, "1");
+    set(&o, "guided-target", "1.5");
+    assert_int_equal(train(&o), IGVK_ERROR_INVALID);
+    assert_non_null(strstr(igvk_error_text(), "--guided-target"));
+    snprintf(other, sizeof other, "%s/other", test.folder);
+    make_dataset_of(other, 2);
+    head_run(&o, "refused", run, "1");
+    set(&o, "data", other);
+    assert_int_equal(train(&o), IGVK_ERROR_INVALID);
+    assert_non_null(strstr(igvk_error_text(), "8x8 in 3 classes, the dataset of 8x8 in 2"));
+    assert_false(path_exists(o.out));
+}
+
 int main(int argc, char **argv) {
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
@@ -323,6 +391,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_lightningdit_takes_its_recipe),
         cmocka_unit_test(other_kinds_and_paths_are_refused),
         cmocka_unit_test(sheets_of_a_run_are_drawn_and_a_failing_one_is_told),
+        cmocka_unit_test(a_head_is_added_to_every_kind),
+        cmocka_unit_test(what_a_head_alone_cannot_do_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -129,6 +129,13 @@ refuses 'igvk: *nowhere*' --sheet x.png --against nowhere
 refuses 'igvk: *nowhere*' --sheet-rows none --sheet x.png --compare nowhere
 refuses 'igvk: --nearest-sheet *--against DIR' --sheet x.png --nearest-sheet y.png
 
+# ---- recipes
+refuses 'igvk: --recipe "x": no recipe is called so; one of sit-xl2-ig-cfg*' --recipe x --sheet x.png
+refuses 'igvk: --recipe lightningdit-xl1-ig: is of LightningDiT-XL/1*kind sit*' --recipe lightningdit-xl1-ig --sheet x.png
+expect 2 'igvk: --recipe "x": no recipe*one of sit-xl2*' train --recipe x --data . --out x
+shows '*sit-xl2-ig-cfg  (SiT-XL/2)*--cfg-scale 1.35 --guidance-high 0.7*FID 1.46*source: paper*' sample --recipes
+shows '*sit-b2  (SiT-B/2)*--head-after 4*source: paper*' train --recipes
+
 # ---- what it prints of itself
 for command in info 'data glyphs' 'data images' 'data latents' 'data show' train sample export import inspect parity bench completion help; do
     # shellcheck disable=SC2086 # two words

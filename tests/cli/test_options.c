@@ -3,6 +3,7 @@
 // wrong values are refused with a line that names the flag, and fields do not overlap.
 #include "igvk/igvk_experimental.h"
 #include "api/options.h"
+#include "models/model.h"
 
 #include <locale.h>
 #include <math.h>
@@ -103,7 +104,9 @@ static void test_rows(void **state) {
     }
 }
 
-static size_t field_alignment(igvk_option_kind kind) { return field_size(kind) == IGVK_TEXT ? 1 : field_size(kind); }
+static size_t field_alignment(igvk_option_kind kind) {
+    return field_size(kind) == IGVK_TEXT ? 1 : field_size(kind);
+}
 
 // The end of the field that lies next at or after `offset`, where nothing but padding is between; else 0.
 static size_t next_end(const igvk_option_list *list, size_t offset) {
@@ -281,6 +284,40 @@ static void test_command_lines(void **state) {
     free(line);
 }
 
+// Every recipe is of a preset that exists, all its settings fit, and it says where it is from.
+static void test_recipes(void **state) {
+    (void)state;
+    const igvk_option_list *const lists[] = {igvk_sample_option_list(), igvk_train_option_list()};
+    for (size_t k = 0; k < 2; k++) {
+        size_t count = 0;
+        const igvk_recipe *all = igvk_recipes(lists[k], &count);
+        assert_true(count > 0);
+        for (size_t i = 0; i < count; i++) {
+            void *o = new_options(lists[k]);
+            assert_int_equal(igvk_recipe_apply(lists[k], o, all[i].name), IGVK_OK);
+            assert_int_equal(options_check(lists[k], o), IGVK_OK);
+            model_config c = {0};
+            assert_int_equal(model_config_preset(all[i].model, &c), IGVK_OK);
+            assert_true(all[i].figure[0] && all[i].source[0]);
+            free(o);
+        }
+    }
+    igvk_sample_options o;
+    igvk_sample_options_default(&o);
+    assert_int_equal(igvk_recipe_apply(lists[0], &o, "sit-xl2-ig-cfg"), IGVK_OK);
+    assert_string_equal(o.recipe, "sit-xl2-ig-cfg");
+    assert_true(o.mode == 1 && o.steps == 250 && o.ig_scale == 1.4 && o.cfg_scale == 1.35 && o.cfg_high == 0.7);
+    assert_int_equal(igvk_recipe_apply(lists[0], &o, "sit"), IGVK_ERROR_INVALID);
+    assert_non_null(strstr(igvk_error_text(), "lightningdit-xl1-ig-cfg"));
+    igvk_train_options t;
+    igvk_train_options_default(&t);
+    assert_int_equal(igvk_recipe_apply(lists[1], &t, "sit-b2"), IGVK_OK);
+    assert_true(strcmp(t.model, "SiT-B/2") == 0 && t.head_after == 4 && t.batch == 256);
+    size_t none = 1;
+    assert_null(igvk_recipes(igvk_bench_option_list(), &none));
+    assert_int_equal(none, 0);
+}
+
 // A host program may have set a locale that writes 0.5 as "0,5".
 static void test_other_locale(void **state) {
     (void)state;
@@ -302,6 +339,7 @@ int main(void) {
         cmocka_unit_test(test_texts_of_values),
         cmocka_unit_test(test_check_of_structs),
         cmocka_unit_test(test_command_lines),
+        cmocka_unit_test(test_recipes),
         cmocka_unit_test(test_other_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,14 @@ refuses 'are of DiT and MDTv2' --model plain --cfg-channels all --sheet no.png
 refuses '--eta' --model plain --eta 0.5 --sheet no.png
 [[ ! -e no.png ]] || fail 'a refused sheet was written'
 
+# ---- a recipe's settings, which flags override wherever they stand
+"$program" sample --num-steps 2 --ig-scale 1.2 --recipe sit-b2-ig-high --mode ode --model "$demo" --classes A,B \
+    --sheet recipe.png >log 2>&1 || fail 'a recipe with flags'
+grep -q 'recipe sit-b2-ig-high of SiT-B/2: --mode sde.*--ig-guidance-low 0.3' log || fail 'the recipe is not told'
+grep -q 'is not a SiT-B/2' log || fail 'that the model is another is not told'
+works --model "$demo" --ig-scale 1.2 --ig-guidance-low 0.3 --classes A,B --sheet flags.png
+cmp -s recipe.png flags.png || fail 'a recipe with flags is not these flags'
+
 # ---- each sample above its nearest training image
 works --model plain --count 5 --against glyphs --nearest-sheet nearest.png
 grep -q 'nearest training image is of the class asked for: all: [0-5] of 5' log || fail 'no count of classes'

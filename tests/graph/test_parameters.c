@@ -34,7 +34,8 @@ static void test_one_chunk(void **state_) {
     static const uint64_t places[] = {0, 128, 256, 512, 768, 1024, 1536};
     for (size_t i = 0; i < 7; i++) {
         assert_int_equal(parameter_at(l, i)->first, places[i]);
-        assert_int_equal(parameter_at(l, i)->first * storage_bytes(STORAGE_F16) % 256, 0); // a descriptor may start there
+        assert_int_equal(parameter_at(l, i)->first * storage_bytes(STORAGE_F16) % 256,
+                         0); // a descriptor may start there
     }
     assert_int_equal(parameter_chunk_elements(l, 0), 1664);
     assert_ptr_equal(parameter_find(l, "blocks.4.weight"), parameter_at(l, 4));
@@ -60,9 +61,7 @@ static void test_split(void **state_) {
                                       {.name = "a.bias", .shape = {1, {8}}},
                                       {.name = "b.weight", .shape = {2, {30, 10}}},
                                       {.name = "b.bias", .shape = {1, {30}}}};
-    static const struct {
-        uint32_t chunk, first;
-    } places[] = {{0, 0}, {1, 0}, {1, 128}, {0, 128}, {2, 0}, {0, 256}};
+    static const struct { uint32_t chunk, first; } places[] = {{0, 0}, {1, 0}, {1, 128}, {0, 128}, {2, 0}, {0, 256}};
     for (size_t i = 0; i < 6; i++)
         parameter_layout_add(l, &given[i]);
     assert_int_equal(parameter_layout_check(l), IGVK_OK);
@@ -74,6 +73,39 @@ static void test_split(void **state_) {
         assert_int_equal(p->group, p->chunk ? PARAMETER_MATRICES : PARAMETER_ELEMENTS);
         assert_int_equal(parameter_chunk_group(l, p->chunk), p->group);
     }
+    parameter_layout_destroy(&l);
+}
+
+static bool is_b(const char *name) {
+    return name[0] == 'b';
+}
+
+// What is kept lies in chunks of its own, of one set; it is frozen, and does not decay.
+static void test_kept(void **state_) {
+    (void)state_;
+    parameter_layout *l = parameter_layout_create(1 << 20);
+    parameter_layout_split_matrices(l);
+    parameter_layout_keep(l, "model", is_b);
+    parameter_layout_add(l, &(parameter){.name = "position", .shape = {2, {4, 8}}, .frozen = true, .decays = true});
+    parameter_layout_add(l, &(parameter){.name = "a.weight", .shape = {2, {8, 16}}});
+    parameter_layout_add(l, &(parameter){.name = "b.weight", .shape = {2, {30, 10}}});
+    parameter_layout_add(l, &(parameter){.name = "b.bias", .shape = {1, {30}}});
+    assert_int_equal(parameter_layout_check(l), IGVK_OK);
+    assert_int_equal(parameter_chunk_count(l), 3);
+    static const parameter_group groups[] = {PARAMETER_KEPT, PARAMETER_KEPT, PARAMETER_MATRICES, PARAMETER_ELEMENTS};
+    for (size_t i = 0; i < 4; i++) {
+        const parameter *p = parameter_at(l, i);
+        assert_int_equal(p->group, groups[i]);
+        assert_int_equal(p->frozen, groups[i] == PARAMETER_KEPT);
+        assert_false(p->decays);
+        assert_string_equal(parameter_chunk_home(l, "ema", p->chunk), i < 2 ? "model" : "ema");
+    }
+    graph *g = test_graph();
+    const parameter_set model = {.layout = l, .arena_name = "model", .role = ROLE_PARAMETER};
+    const parameter_set ema = {.layout = l, .arena_name = "ema", .role = ROLE_PARAMETER};
+    assert_int_equal(parameter_chunk(g, &model, 0).i, parameter_chunk(g, &ema, 0).i);
+    assert_int_not_equal(parameter_chunk(g, &model, 1).i, parameter_chunk(g, &ema, 1).i);
+    graph_destroy(&g);
     parameter_layout_destroy(&l);
 }
 
@@ -139,7 +171,8 @@ static void test_sets(void **state_) {
     assert_true(value == 8);
 
     graph *g = test_graph();
-    const parameter_set model = {l, "model", ROLE_PARAMETER, STORAGE_F32}, moment = {l, "moment1", ROLE_STATE, STORAGE_F32};
+    const parameter_set model = {l, "model", ROLE_PARAMETER, STORAGE_F32},
+                        moment = {l, "moment1", ROLE_STATE, STORAGE_F32};
     for (size_t i = 0; i < parameter_count(l); i++) {
         const parameter *p = parameter_at(l, i);
         tensor_id a = parameter_tensor(g, &model, p->name), b = parameter_tensor(g, &moment, p->name);
@@ -163,11 +196,8 @@ static void test_sets(void **state_) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_chunk),
-        cmocka_unit_test(test_split),
-        cmocka_unit_test(test_chunks),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_one_chunk), cmocka_unit_test(test_split),    cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_chunks),    cmocka_unit_test(test_refusals), cmocka_unit_test(test_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

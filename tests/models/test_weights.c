@@ -265,6 +265,29 @@ static void test_recognised(void **state) {
     assert_fails(recognise(&small, NULL, NULL, &out, notes), IGVK_ERROR_INVALID, "--path-type linear|cosine");
 }
 
+// What is usual for a published model fills what the file does not say, and yields to what it says.
+static void test_usual(void **state) {
+    (void)state;
+    model_config c = small, out;
+    char notes[512];
+    model_hints usual = small_hints;
+    usual.yields = true;
+    usual.heads = 4, usual.head_after = 2, usual.path = PATH_COSINE;
+    strcpy(usual.preset, "SiT-XL/2");
+    c.heads = 4, c.head_after = 2, c.path = PATH_COSINE;
+    assert_recognised(&c, &usual, NULL);
+    assert_ok(recognise(&c, &usual, NULL, &out, notes));
+    assert_non_null(strstr(notes, "head reads block 2, as published for SiT-XL/2"));
+    assert_non_null(strstr(notes, "path is cosine, as published for SiT-XL/2"));
+    c.head_after = 1, c.path = PATH_LINEAR;
+    assert_recognised(&c, &usual, &(model_hints){.head_after = 1, .knows_path = true});
+    c.head_after = 2;
+    usual.path = PATH_LINEAR;
+    strcpy(usual.preset, "LightningDiT-XL/1"); // its time, too
+    strcpy(c.kind, "lightningdit");
+    assert_recognised(&c, &usual, NULL);
+}
+
 // A public model without the head.
 static void test_no_head(void **state) {
     (void)state;
@@ -539,9 +562,12 @@ static void test_published_size(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_sets),       SCRATCH_TEST(test_one_set),      SCRATCH_TEST(test_wrong_tensors),
-        SCRATCH_TEST(test_recognised), SCRATCH_TEST(test_no_head), SCRATCH_TEST(test_lightningdit), SCRATCH_TEST(test_dit),
-        SCRATCH_TEST(test_published),  SCRATCH_TEST(test_hints),        SCRATCH_TEST(test_published_size),
+        SCRATCH_TEST(test_sets),           SCRATCH_TEST(test_one_set),
+        SCRATCH_TEST(test_wrong_tensors),  SCRATCH_TEST(test_recognised),
+        SCRATCH_TEST(test_usual),          SCRATCH_TEST(test_no_head),
+        SCRATCH_TEST(test_lightningdit),   SCRATCH_TEST(test_dit),
+        SCRATCH_TEST(test_published),      SCRATCH_TEST(test_hints),
+        SCRATCH_TEST(test_published_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

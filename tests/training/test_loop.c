@@ -185,6 +185,108 @@ static void assert_tensor(const char *path, const char *name, bool there) {
     safetensors_close(&f);
 }
 
+// ---- the head alone ----------------------------------------------------------------------------------
+
+// How far a tensor of two checkpoints differs, relative to its largest magnitude.
+static double tensor_difference(const char *a_path, const char *b_path, const char *name) {
+    safetensors_file *files[2] = {NULL};
+    float *values[2];
+    uint64_t count = 0;
+    double largest = 1e-30, most = 0;
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(safetensors_open(k ? b_path : a_path, &files[k]), IGVK_OK);
+        const safetensors_entry *e = safetensors_find(files[k], name);
+        assert_non_null(e);
+        count = e->elements;
+        values[k] = malloc(e->bytes);
+        assert_int_equal(safetensors_read(files[k], e, 0, e->bytes, values[k]), IGVK_OK);
+        safetensors_close(&files[k]);
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        largest = fmax(largest, fabs(values[0][i]));
+        most = fmax(most, fabs((double)values[0][i] - values[1][i]));
+    }
+    free(values[0]);
+    free(values[1]);
+    return most / largest;
+}
+
+// It learns as it does beside the rest, which stays as it was to the bit.
+static void the_head_alone_is_trained(void **state) {
+    (void)state;
+    static const char *const kept[] = {"model/blocks.0.attn.qkv.weight", "ema/final_layer.adaLN_modulation.1.weight",
+                                       "model/y_embedder.embedding_table.weight", "ema/blocks.1.mlp.fc2.weight"};
+    char run[128], all[192], one[192], more[192];
+    loop_options o = options_for(run, "head-beside");
+    o.trainer.optimizer.warmup = 0;
+    o.trainer.optimizer.clip = 0;
+    o.trainer.objective.auxiliary_weight = 1;
+    o.steps = 1;
+    assert_int_equal(training_loop(&o), IGVK_OK);
+    checkpoint_of(run, 1, all);
+    for (uint64_t steps = 1; steps <= 4; steps += 3) {
+        loop_options h = options_for(run, steps == 1 ? "head-one" : "head-more");
+        h.trainer.optimizer = o.trainer.optimizer;
+        h.trainer.objective.head_only = true;
+        h.steps = steps;
+        h.validate_every = steps;
+        assert_int_equal(training_loop(&h), IGVK_OK);
+        checkpoint_of(run, steps, steps == 1 ? one : more);
+    }
+    assert_true(tensor_difference(all, one, "model/final_layer_xr.linear.weight") < 1e-4);
+    assert_true(tensor_difference(all, one, "moment1/final_layer_xr.linear.weight") < 1e-4);
+    assert_true(tensor_difference(one, more, "ema/final_layer_xr.linear.weight") > 0.01);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        assert_true(tensor_difference(one, more, kept[i]) == 0);
+    assert_tensor(more, "moment1/final_layer_xr.linear.bias", true);
+    assert_tensor(more, "moment1/blocks.0.attn.qkv.weight", false);
+}
+
+static void a_head_alone_resumes_to_the_bit(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        char whole[128], parts[128], a[192], b[192];
+        loop_options o = (kind ? lightning_options_for : options_for)(whole, kind ? "head-muon" : "head-adamw");
+        o.trainer.objective.head_only = true;
+        assert_int_equal(training_loop(&o), IGVK_OK);
+        strcpy(a, whole);
+        o = (kind ? lightning_options_for : options_for)(parts, kind ? "head-muon-parts" : "head-adamw-parts");
+        o.trainer.objective.head_only = true;
+        o.steps = 2;
+        assert_int_equal(training_loop(&o), IGVK_OK);
+        checkpoint_of(parts, 2, a);
+        o.resume_from = a;
+        o.steps = 6;
+        assert_int_equal(training_loop(&o), IGVK_OK);
+        checkpoint_of(whole, 6, a);
+        checkpoint_of(parts, 6, b);
+        assert_true(difference(a, b) == 0);
+    }
+}
+
+// No gradient, moment or average of what stays as it is, and nothing of the blocks kept for a gradient.
+static void a_head_alone_takes_little_memory(void **state) {
+    (void)state;
+    char run[128];
+    uint64_t bytes[2];
+    for (int head = 0; head < 2; head++) {
+        loop_options o = options_for(run, head ? "memory-head" : "memory-all");
+        trainer *t = NULL;
+        o.trainer.objective.head_only = head;
+        const uint64_t before = device_memory_used(test.device);
+        assert_int_equal(trainer_create(&o.trainer, &t), IGVK_OK);
+        bytes[head] = device_memory_used(test.device) - before;
+        const parameter *qkv = parameter_find(trainer_layout(t), "blocks.0.attn.qkv.weight");
+        char name[32];
+        snprintf(name, sizeof name, "gradient.%u", qkv->chunk);
+        assert_int_equal(store_has(trainer_store(t), name), !head);
+        snprintf(name, sizeof name, "model.%u", qkv->chunk);
+        assert_true(store_has(trainer_store(t), name));
+        trainer_destroy(&t);
+    }
+    assert_true(bytes[1] < bytes[0] / 2);
+}
+
 // The largest element of the position table.
 static double largest_position(const char *path) {
     safetensors_file *f = NULL;
@@ -651,6 +753,9 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumed_runs_end_with_the_same_bits),
         cmocka_unit_test(a_lightningdit_with_muon_resumes_to_the_bit),
+        cmocka_unit_test(the_head_alone_is_trained),
+        cmocka_unit_test(a_head_alone_resumes_to_the_bit),
+        cmocka_unit_test(a_head_alone_takes_little_memory),
         cmocka_unit_test(micro_batches_change_rounding_alone),
         cmocka_unit_test(a_resumed_run_tells_of_other_micro_batches),
         cmocka_unit_test(what_a_device_limits_is_split),
