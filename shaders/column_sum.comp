@@ -20,14 +20,17 @@ void main() {
     uint column = i - block * columns;
     uint row = block * block_rows;
     uint end = min(row + block_rows, rows);
+    const uint span = min(block_rows, rows);
+    uint turn_end = 0;
     float sum = 0.0;
-    NO_UNROLL do {
+    NO_UNROLL do { // as often in every invocation, in a short last block too (square_sums.comp)
         UNROLL for (uint u = 0; u < UNROLLED; u++) {
             float value = LOAD(f32, x, min(row + u, rows - 1) * columns + column);
             sum += row + u < end ? value : 0.0;
         }
         row += UNROLLED;
-    } while (row < end);
+        turn_end += UNROLLED;
+    } while (turn_end < span);
     if (HAS_ADDEND)
         sum += LOAD(f32, addend, i);
     STORE(f32, y, i, sum);

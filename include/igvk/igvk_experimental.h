@@ -33,6 +33,20 @@ const igvk_option_list *igvk_image_option_list(void);
 void igvk_image_options_default(igvk_image_options *o);
 igvk_status igvk_data_images(const igvk_image_options *o, const igvk_events *events);
 
+typedef struct igvk_latents_options {
+    char data[IGVK_TEXT]; // dataset of pictures
+    char vae[IGVK_TEXT];  // autoencoder
+    char out[IGVK_TEXT];
+    char device[IGVK_TEXT];
+    bool no_flips;
+    uint32_t layout; // 0 the autoencoder's usual one, 1 .npy files of moments, 2 safetensors shards and statistics
+    uint64_t seed;
+} igvk_latents_options;
+const igvk_option_list *igvk_latents_option_list(void);
+void igvk_latents_options_default(igvk_latents_options *o);
+// An interrupted `out` folder is gone on with.
+igvk_status igvk_data_latents(const igvk_latents_options *o, const igvk_events *events);
+
 typedef struct igvk_show_options {
     char data[IGVK_TEXT];
     char out[IGVK_TEXT]; // PNG

@@ -256,15 +256,22 @@ igvk_status bench_model(bench *b) {
                       .height = (uint32_t)b->o->image,
                       .width = (uint32_t)b->o->image};
     TRY(model_config_preset(b->o->model, &c));
-    trainer_options o = {
-        .device = b->device,
-        .model = c,
-        .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
-        .label_dropout = 0.1,
-        .optimizer =
-            {.learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1, .ema_decay = 0.9999},
-        .batch = (uint32_t)b->o->batch,
-        .micro_batch = (uint32_t)b->o->batch};
+    TRY(model_config_check(&c));
+    const model_objective *objective = model_objective_of(&c);
+    trainer_options o = {.device = b->device,
+                         .model = c,
+                         .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
+                         .label_dropout = 0.1,
+                         .optimizer = {.kind = objective ? objective->optimizer : OPTIMIZER_ADAMW,
+                                       .momentum = 0.95,
+                                       .learning_rate = 1e-4,
+                                       .beta1 = 0.9,
+                                       .beta2 = 0.999,
+                                       .epsilon = 1e-8,
+                                       .clip = 1,
+                                       .ema_decay = 0.9999},
+                         .batch = (uint32_t)b->o->batch,
+                         .micro_batch = (uint32_t)b->o->batch};
     TRY(trainer_create(&o, &t));
     TRY(trainer_initialise(t, NULL));
     TRY(forward_row(b, &c, t, &flops));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // `igvk data show`: a sheet of a dataset's images, one row a class.
+#include "api/latent_decoder.h"
 #include "api/options.h"
 #include "data/dataset.h"
 #include "data/sheet.h"
@@ -24,12 +25,14 @@ typedef struct show_job {
 static igvk_status make_sheet(show_job *j) {
     const dataset_info *info = j->info;
     char title[256];
-    snprintf(title, sizeof title, "%llu images of %ux%u, %u channels, %u classes, %llu held out",
-             (unsigned long long)info->count, (unsigned)info->width, (unsigned)info->height, (unsigned)info->channels,
-             (unsigned)info->classes, (unsigned long long)info->held_out);
+    const uint32_t channels = info->latents ? 3 : info->channels;
+    snprintf(title, sizeof title, "%llu %s of %ux%u, %u channels, %u classes, %llu held out",
+             (unsigned long long)info->count, info->latents ? "latents in false colours" : "images",
+             (unsigned)info->width, (unsigned)info->height, (unsigned)info->channels, (unsigned)info->classes,
+             (unsigned long long)info->held_out);
     return fail_within(sheet_create(&(sheet_options){.rows = j->rows,
                                                      .columns = j->columns,
-                                                     .channels = info->channels,
+                                                     .channels = channels,
                                                      .height = info->height,
                                                      .width = info->width,
                                                      .title = title,
@@ -39,16 +42,20 @@ static igvk_status make_sheet(show_job *j) {
 }
 
 // Puts image `index` where there is room. Without classes it goes to the first row that has some.
-static igvk_status place(show_job *j, uint64_t index, uint8_t *pixels) {
+static igvk_status place(show_job *j, uint64_t index, float *image, float *shown) {
     uint32_t row = 0;
-    igvk_status status = dataset_read_bytes(j->data, index, pixels, &row);
+    igvk_status status = dataset_read(j->data, index, NULL, image, &row);
     if (status != IGVK_OK)
         return status;
     if (j->info->classes == 0)
         row = j->full;
     if (row >= j->rows || j->filled[row] == j->columns)
         return IGVK_OK;
-    sheet_put_bytes(j->sheet, row, j->filled[row]++, pixels);
+    if (j->info->latents) {
+        const model_config c = {.channels = j->info->channels, .height = j->info->height, .width = j->info->width};
+        latent_preview(&c, image, 1, shown);
+    }
+    sheet_put_f32(j->sheet, row, j->filled[row]++, j->info->latents ? shown : image);
     j->full += j->filled[row] == j->columns;
     return IGVK_OK;
 }
@@ -57,16 +64,18 @@ static igvk_status place(show_job *j, uint64_t index, uint8_t *pixels) {
 static igvk_status fill_rows(show_job *j) {
     igvk_status status = IGVK_OK;
     const dataset_info *info = j->info;
-    uint8_t *pixels = malloc((size_t)info->channels * info->height * info->width + 1);
-    if (!pixels)
-        THROW(IGVK_ERROR_MEMORY, "out of memory for an image");
+    const uint64_t plane = (uint64_t)info->height * info->width;
+    float *image = calloc(plane, info->channels * sizeof *image), *shown = calloc(plane, 3 * sizeof *shown);
+    if (!image || !shown)
+        TRY(fail_memory("an image", plane * info->channels * sizeof *image));
     for (uint64_t i = 0; i < info->count && j->full < j->rows; i++) {
-        TRY(place(j, dataset_order(j->o->seed, 0, i, info->count), pixels));
+        TRY(place(j, dataset_order(j->o->seed, 0, i, info->count), image, shown));
         if (j->events && j->events->stop && j->events->stop(j->events->user))
             THROW(IGVK_INTERRUPTED, "stopped; no sheet was written");
     }
 done:
-    free(pixels);
+    free(image);
+    free(shown);
     return status;
 }
 

@@ -41,6 +41,27 @@ static const igvk_option_list image_list = OPTION_LIST(image_table);
 const igvk_option_list *igvk_image_option_list(void) { return &image_list; }
 void igvk_image_options_default(igvk_image_options *o) { options_default(&image_list, o); }
 
+// ---- latents ----------------------------------------------------------------------------------------------
+
+#define OPTIONS igvk_latents_options
+static const char *const layouts[] = {"auto", "moments", "shards", NULL};
+static const igvk_option latents_table[] = {
+    {"data", "DIR", OPTION_PATH(data), "Images", "dataset of pictures, as `igvk data images` makes"},
+    {"vae", "FILE", OPTION_PATH(vae), "Images", "autoencoder: SD-VAE or VA-VAE, safetensors or torch.save"},
+
+    {"out", "DIR", OPTION_PATH(out), "Dataset", "folder to make; goes on where an interrupted one stopped"},
+    {"no-flips", NULL, OPTION_FLAG(no_flips), "Dataset", "leave the mirrored images away"},
+    {"layout", "WHICH", OPTION_CHOICE(layout, layouts, "auto"), "Dataset",
+     "moments: .npy files and dataset.json, as SiT's and REPA's scripts read; shards: safetensors and latents_stats.pt, "
+     "as LightningDiT's; auto: by the autoencoder"},
+    {"seed", "N", OPTION_INTEGER(seed, 0, OPTION_LARGEST, "0"), "Dataset", "of the latents drawn for shards"},
+    {"device", "WHICH", OPTION_TEXT(device, ""), "Device", "index or part of the name; empty: IGVK_DEVICE or the best"},
+};
+static const igvk_option_list latents_list = OPTION_LIST(latents_table);
+#undef OPTIONS
+const igvk_option_list *igvk_latents_option_list(void) { return &latents_list; }
+void igvk_latents_options_default(igvk_latents_options *o) { options_default(&latents_list, o); }
+
 // ---- show -------------------------------------------------------------------------------------------------
 
 #define OPTIONS igvk_show_options

@@ -7,13 +7,9 @@
 #include <string.h>
 
 const command *const commands[] = {
-    &info_command,        &data_glyphs_command,
-    &data_images_command, &data_show_command,
-    &train_command,       &sample_command,
-    &export_command,      &import_command,
-    &inspect_command,     &parity_command,
-    &bench_command,       &completion_command,
-    &help_command,        NULL,
+    &info_command,   &data_glyphs_command, &data_images_command, &data_latents_command, &data_show_command,
+    &train_command,  &sample_command,      &export_command,      &import_command,       &inspect_command,
+    &parity_command, &bench_command,       &completion_command,  &help_command,         NULL,
 };
 
 size_t command_group(const command *c) {

@@ -31,9 +31,9 @@ typedef struct command {
 // In the order in which help lists them; null-terminated.
 extern const command *const commands[];
 
-extern const command info_command, data_glyphs_command, data_images_command, data_show_command, train_command,
-    sample_command, export_command, import_command, inspect_command, parity_command, bench_command, completion_command,
-    help_command;
+extern const command info_command, data_glyphs_command, data_images_command, data_latents_command, data_show_command,
+    train_command, sample_command, export_command, import_command, inspect_command, parity_command, bench_command,
+    completion_command, help_command;
 
 // The command that `words` begin with and how many of them name it; null where none does.
 const command *command_find(char *const *words, size_t count, size_t *used);

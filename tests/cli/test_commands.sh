@@ -44,8 +44,8 @@ shows() { # PATTERN ARGUMENTS...: succeeds quietly and prints a match
 shows 'igvk [0-9].[0-9]*.[0-9]*' --version
 shows '*Usage: igvk COMMAND*data glyphs*sample*A first session*' --help
 shows '*Usage: igvk COMMAND*' help
-shows '*data glyphs*data images*data show*' help data
-shows '*data glyphs*data images*data show*' data --help
+shows '*data glyphs*data images*data latents*data show*' help data
+shows '*data glyphs*data images*data latents*data show*' data --help
 expect 2 'igvk: smaple: no such command; did you mean `igvk sample`?' smaple
 expect 2 'igvk: data glyph: no such command; did you mean `igvk data glyphs`?' data glyph
 expect 2 'igvk: data: what of it?*' data
@@ -89,6 +89,8 @@ expect 2 'igvk: --out: name the folder to make' data glyphs
 expect 2 'igvk: --from: name*' data images --out x
 expect 2 'igvk: --out: name*' data images .
 expect 2 'igvk: --data: name*' data show --out x.png
+expect 2 'igvk: --data: name*' data latents --out x
+expect 2 'igvk: --vae: name*' data latents . --out x
 expect 2 'igvk: *nowhere*' data images nowhere --out x
 expect 2 'igvk: *nowhere*' data show nowhere --out x.png
 expect 2 'igvk: *nowhere*' train --resume nowhere
@@ -135,7 +137,7 @@ shows '*sit-xl2-ig-cfg  (SiT-XL/2)*--cfg-scale 1.35 --guidance-high 0.7*FID 1.46
 shows '*sit-b2  (SiT-B/2)*--head-after 4*source: paper*' train --recipes
 
 # ---- what it prints of itself
-for command in info 'data glyphs' 'data images' 'data show' train sample export import inspect parity bench completion help; do
+for command in info 'data glyphs' 'data images' 'data latents' 'data show' train sample export import inspect parity bench completion help; do
     # shellcheck disable=SC2086 # two words
     shows "*Usage: igvk $command*Example*  igvk *" $command --help
     [[ $(awk 'length > 110' out) ]] && miss "help $command" 'has lines of more than 110 columns'

@@ -19,7 +19,7 @@ typedef struct tabled {
 } tabled;
 static const tabled tables[] = {
     {"sample", igvk_sample_option_list},     {"train", igvk_train_option_list},
-    {"data glyphs", igvk_glyph_option_list}, {"data images", igvk_image_option_list},
+    {"data glyphs", igvk_glyph_option_list}, {"data images", igvk_image_option_list}, {"data latents", igvk_latents_option_list},
     {"data show", igvk_show_option_list},    {"export", igvk_export_option_list},
     {"parity", igvk_parity_option_list},     {"bench", igvk_bench_option_list},
     {"import", igvk_import_option_list},

@@ -57,6 +57,9 @@ works --model run --classes A,B --grid ig=1 --sheet row.png
 works --model plain --grid ig=1,1.4 --sheet plain.png
 refuses 'no-class label' --model plain --grid 'ig=1 cfg=1,1.5' --sheet no.png
 refuses 'no-class label' --model plain --cfg-scale 1.5 --sheet no.png
+refuses 'are of DiT and MDTv2' --model plain --solver ddim --sheet no.png
+refuses 'are of DiT and MDTv2' --model plain --cfg-channels all --sheet no.png
+refuses '--eta' --model plain --eta 0.5 --sheet no.png
 [[ ! -e no.png ]] || fail 'a refused sheet was written'
 
 # ---- a recipe's settings, which flags override wherever they stand

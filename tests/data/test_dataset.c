@@ -137,8 +137,8 @@ static void test_refuses_before_writing(void **state) {
     o.expected = UINT64_MAX;
     refuse_to_write(o, IGVK_ERROR_INVALID, "than any disk holds");
     o = small_options(scratch("new"));
-    o.channels = 17;
-    refuse_to_write(o, IGVK_ERROR_INVALID, "channels is 17, must be 1 to 16");
+    o.channels = 257;
+    refuse_to_write(o, IGVK_ERROR_INVALID, "channels is 257, must be 1 to 256");
     o = small_options(scratch("new"));
     o.classes = 2;
     o.class_names = twice;

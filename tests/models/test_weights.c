@@ -387,7 +387,7 @@ typedef struct sparse {
 
 static void put(text_buffer *b, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; i++) {
-        char byte = (char)(value >> (8 * i));
+        char byte = i < 8 ? (char)(value >> (8 * i)) : 0;
         text_append_bytes(b, &byte, 1);
     }
 }

@@ -500,7 +500,7 @@ bool op_row_passes(device *d, const op_row *row) {
     make_inputs(&r);
     for (int set = 0; set < SETS; set++) {
         const bool own = set == 0 || set == SETS - 1;
-        if (row->only_own_kernels && !own)
+        if ((row->only_own_kernels && !own) || (row->only_this_device && set > 0))
             continue;
         for (int gradient = 0; gradient <= r.any_gradient; gradient++) {
             snprintf(r.where, sizeof r.where, "%s%s, %s", kernel_names[set], gradient ? " with gradients" : "",

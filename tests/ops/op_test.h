@@ -86,6 +86,7 @@ struct op_row {
     // 0: `tolerance`.
     double tolerance, gradient_tolerance;
     bool in_16_bits;       // left out where the device has no storage of 16 bits
+    bool only_this_device; // no kernels but those that this device takes: its operators' others have rows of their own
     bool only_own_kernels; // not those that drivers unlike this one would take
     // Whatever build and reference want to know.
     uint32_t n[8];

@@ -166,4 +166,5 @@ static const op_row linear_rows[] = {
     GRADIENTS(13, 9, 20),
     GRADIENTS(65, 33, 127),
     GRADIENTS(200, 72, 64),
+    GRADIENTS(130, 7, 5), // blocks of a column sum that end within a vector
 };

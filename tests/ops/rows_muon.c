@@ -106,7 +106,8 @@ static void refer_muon_apply(const op_row *row, const op_value *in, op_value *ou
      .n = {held, bf16}}
 #define ORTHOGONALISE_ROW(name, text, rows, columns, bf16, bound)                                                      \
     {.op = name, .label = text, .inputs = {OP_INPUT("x", rows, columns)}, .outputs = 1,                                \
-     .build = build_orthogonalise, .reference = refer_orthogonalise, .tolerance = bound, .n = {0, bf16}}
+     .build = build_orthogonalise, .reference = refer_orthogonalise, .tolerance = bound, .n = {0, bf16},               \
+     .only_this_device = true} // SwiftShader takes minutes and gigabytes for a GPU's products
 #define APPLY_ROW(text, rows, columns, wide_rows, wide_columns, held, alone)                                           \
     {.op = "muon_apply", .label = text,                                                                                \
      .inputs = {OP_STEPS, OP_FILLED("norm", fill_muon_norm, 4), OP_INPUT("update", wide_rows, wide_columns),           \
@@ -120,7 +121,7 @@ static const op_row muon_rows[] = {
     MOMENTUM_ROW("rounded, 33x5", 33, 5, 0, 1, 0.004),
     MOMENTUM_ROW("held back, 9x5", 9, 5, 1, 0, 2e-7),
     ORTHOGONALISE_ROW("muon_normalise", "a row of 20", 1, 20, 0, 1e-5),
-    ORTHOGONALISE_ROW("muon_combine", "13x67", 13, 67, 0, 1e-5),
+    ORTHOGONALISE_ROW("muon_normalise", "13x67", 13, 67, 0, 1e-5),
     ORTHOGONALISE_ROW("muon_combine", "rounded, 8x40", 8, 40, 1, 0.1),
     APPLY_ROW("wide, 5x33", 5, 33, 5, 33, 0, 0),
     APPLY_ROW("tall, 127x3", 127, 3, 3, 127, 0, 0),

@@ -226,6 +226,7 @@ static const op_row token_order_rows[] = {
     PUT_BACK_ROW("30 of 65, at most 30", 30, 30, 2, 65, 5),
     SELECT_ROW("two tensors", 9, 3, 16, 13, 3, 16, 13),
     SELECT_ROW("one token", 20, 2, 65, 7, 7),
+    SELECT_ROW("two of 65", 20, 2, 65, 7, 2, 65, 7),
     BIAS_ROW("1x2, head of 1", 1, 1, 2, 1, 1),
     BIAS_ROW("2 images of 3x5, 2 heads of 7", 2, 3, 5, 2, 7),
     BIAS_ROW("8x8, head of 16", 1, 8, 8, 1, 16),

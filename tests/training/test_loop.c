@@ -452,26 +452,42 @@ static void what_a_device_limits_is_split(void **state) {
     }
 }
 
-static void the_loss_falls_with_the_guided_target_too(void **state) {
-    (void)state;
-    char run[128], *log = NULL, path[192];
+static void assert_loss_falls(loop_options *o) {
+    char *log = NULL, path[192];
     size_t size = 0;
     double first = 0, last = 0;
-    loop_options o = options_for(run, "guided");
-    o.trainer.objective.guided_target = 1.4;
-    o.trainer.objective.guided_low = 0.1;
-    o.trainer.objective.guided_high = 0.9;
-    o.trainer.optimizer.learning_rate = 5e-3;
-    o.steps = 60;
-    o.validate_every = 30;
-    assert_int_equal(training_loop(&o), IGVK_OK);
-    snprintf(path, sizeof path, "%s/log.jsonl", run);
+    o->steps = 60;
+    o->validate_every = 30;
+    assert_int_equal(training_loop(o), IGVK_OK);
+    snprintf(path, sizeof path, "%s/log.jsonl", o->run);
     assert_int_equal(file_read(path, 1 << 20, &log, &size), IGVK_OK);
     assert_int_equal(sscanf(log, "{\"step\": 0, \"loss\": %lf", &first), 1);
     assert_int_equal(sscanf(strstr(log, "{\"step\": 58,"), "{\"step\": 58, \"loss\": %lf", &last), 1);
     assert_non_null(strstr(log, "validation_final"));
     assert_true(last < 0.8 * first);
     free(log);
+}
+
+static void the_loss_falls_with_the_guided_target_too(void **state) {
+    (void)state;
+    char run[128];
+    loop_options o = options_for(run, "guided");
+    o.trainer.objective.guided_target = 1.4;
+    o.trainer.objective.guided_low = 0.1;
+    o.trainer.objective.guided_high = 0.9;
+    o.trainer.optimizer.learning_rate = 5e-3;
+    assert_loss_falls(&o);
+}
+
+static void the_loss_falls_with_muon_in_f32_and_rounded(void **state) {
+    (void)state;
+    char run[128];
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        loop_options o = lightning_options_for(run, bf16 ? "muon-bf16" : "muon-f32");
+        o.trainer.optimizer.bf16 = bf16;
+        o.trainer.optimizer.learning_rate = 1e-2;
+        assert_loss_falls(&o);
+    }
 }
 
 // ---- ends ------------------------------------------------------------------------------------------
@@ -744,6 +760,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_resumed_run_tells_of_other_micro_batches),
         cmocka_unit_test(what_a_device_limits_is_split),
         cmocka_unit_test(the_loss_falls_with_the_guided_target_too),
+        cmocka_unit_test(the_loss_falls_with_muon_in_f32_and_rounded),
         cmocka_unit_test(a_stop_saves),
         cmocka_unit_test(a_broken_sheet_is_told_and_training_goes_on),
         cmocka_unit_test(a_sheet_is_stopped_by_the_user),
