@@ -328,6 +328,8 @@ static void find_input(recognition *r) {
     uint64_t side = (uint64_t)(sqrt((double)tokens) + 0.5);
     c->height = r->hints.height;
     c->width = r->hints.width;
+    if (!table)
+        text_append(&r->notes, "it has no position table, which is computed; ");
     if (c->height && !c->width)
         c->width = c->height;
     else if (c->width && !c->height)

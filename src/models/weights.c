@@ -4,10 +4,16 @@
 
 #include <string.h>
 
-const model_config *weights_config(const weights_file *w) { return &w->config; }
-const char *weights_notes(const weights_file *w) { return w->notes; }
+const model_config *weights_config(const weights_file *w) {
+    return &w->config;
+}
+const char *weights_notes(const weights_file *w) {
+    return w->notes;
+}
 
-bool weights_has_one_set(const weights_file *w) { return w->one_set; }
+bool weights_has_one_set(const weights_file *w) {
+    return w->one_set;
+}
 
 const char *weights_metadata(const weights_file *w, const char *key) {
     if (w->stored)
@@ -28,6 +34,10 @@ bool weight_fits(const weight_entry *e, const parameter *p) {
         if (e->shape[k] != p->shape.dim[k])
             return false;
     return true;
+}
+
+bool weight_is_computed(const weight_entry *e, const parameter *p) {
+    return !e && p->frozen && p->init == INIT_TABLE;
 }
 
 // Buffers of whole numbers are tables that a model's shape determines.
@@ -59,7 +69,7 @@ igvk_status weights_check(const weights_file *w, const parameter_layout *l) {
     for (size_t i = 0; i < parameter_count(l); i++) {
         const parameter *p = parameter_at(l, i);
         const weight_entry *e = weight_find(&w->list, p->name);
-        if ((!e || !weight_fits(e, p)) && ++bad <= WEIGHTS_NAMED)
+        if (!weight_is_computed(e, p) && (!e || !weight_fits(e, p)) && ++bad <= WEIGHTS_NAMED)
             weight_describe(&wrong, e, p);
     }
     for (size_t i = 0; i < w->list.count && bad == 0; i++)
@@ -86,10 +96,16 @@ static igvk_status find_fitting(const weights_file *w, const parameter *p, const
     return IGVK_OK;
 }
 
-igvk_status weights_read(void *weights, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out) {
+igvk_status weights_read(void *weights, const parameter_layout *l, size_t i, uint64_t first, uint64_t count,
+                         float *out) {
     weights_file *w = weights;
-    const weight_entry *e = NULL;
-    igvk_status status = find_fitting(w, parameter_at(l, i), &e);
+    const parameter *p = parameter_at(l, i);
+    const weight_entry *e = weight_find(&w->list, p->name);
+    if (weight_is_computed(e, p)) {
+        p->fill(p->context, first, count, out);
+        return IGVK_OK;
+    }
+    igvk_status status = find_fitting(w, p, &e);
     if (status != IGVK_OK)
         return status;
     return weights_read_entry(w, e, first, count, out);
@@ -102,7 +118,9 @@ element_type weights_type(const weights_file *w, const parameter_layout *l, size
 
 igvk_status weights_read_stored(weights_file *w, const parameter_layout *l, size_t i, uint64_t first, uint64_t count,
                                 void *out) {
-    const weight_entry *e = NULL;
+    const weight_entry *e = weight_find(&w->list, parameter_at(l, i)->name);
+    if (weight_is_computed(e, parameter_at(l, i)))
+        return weights_read(w, l, i, first, count, out); // weights_type says f32
     igvk_status status = find_fitting(w, parameter_at(l, i), &e);
     if (status != IGVK_OK)
         return status;

@@ -27,12 +27,13 @@ const char *weights_metadata(const weights_file *w, const char *key); // key: "i
 bool weights_has_one_set(const weights_file *w); // whatever is asked for, the same tensors are given
 // What was assumed of a model without a configuration, one line; "" where nothing was.
 const char *weights_notes(const weights_file *w);
-// Every parameter of the layout is there with its shape and a float type, and no other of the set; the line
-// names up to three that are wrong or too many, with both shapes.
+// Every parameter of the layout but fixed tables, which are computed where they are missing, is there with its shape
+// and a float type, and no other of the set; the line names up to three that are wrong or too many, with both shapes.
 igvk_status weights_check(const weights_file *w, const parameter_layout *l);
 // Elements of parameter i as f32, whatever float type the file has: the `read` of a parameter_source whose user is the
 // weights_file.
-igvk_status weights_read(void *weights, const parameter_layout *l, size_t i, uint64_t first, uint64_t count, float *out);
+igvk_status weights_read(void *weights, const parameter_layout *l, size_t i, uint64_t first, uint64_t count,
+                         float *out);
 // As they are stored, and in which type. Needs weights_check.
 element_type weights_type(const weights_file *w, const parameter_layout *l, size_t i);
 igvk_status weights_read_stored(weights_file *w, const parameter_layout *l, size_t i, uint64_t first, uint64_t count,

@@ -40,6 +40,8 @@ static origin origin_of(const adapted_weights *a, const weight_entry *e, const p
     if (strcmp(p->name, "pos_embed") == 0 && sized && e && e->rank == 3 && e->shape[2] == p->shape.dim[2] &&
         e->shape[1] == model_tokens(&a->from) && e->type <= ELEMENT_BF16)
         return ORIGIN_POSITIONS;
+    if (weight_is_computed(e, p))
+        return ORIGIN_NEW;
     return e && weight_fits(e, p) ? ORIGIN_FILE : ORIGIN_NONE;
 }
 

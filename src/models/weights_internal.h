@@ -19,6 +19,8 @@ struct weights_file {
 };
 
 // The entry has the parameter's shape and a float type.
+// A fixed table that the file has left out: its values follow from the shape.
+bool weight_is_computed(const weight_entry *e, const parameter *p);
 bool weight_fits(const weight_entry *e, const parameter *p);
 // "; 'NAME' is f32 [3x4], needed float [3x5]", or that it is missing (e null).
 void weight_describe(text_buffer *b, const weight_entry *e, const parameter *p);

@@ -18,11 +18,11 @@ typedef struct tabled {
     const igvk_option_list *(*list)(void);
 } tabled;
 static const tabled tables[] = {
-    {"sample", igvk_sample_option_list},     {"train", igvk_train_option_list},
-    {"data glyphs", igvk_glyph_option_list}, {"data images", igvk_image_option_list}, {"data latents", igvk_latents_option_list},
-    {"data show", igvk_show_option_list},    {"export", igvk_export_option_list},
-    {"parity", igvk_parity_option_list},     {"bench", igvk_bench_option_list},
-    {"import", igvk_import_option_list},
+    {"sample", igvk_sample_option_list},        {"train", igvk_train_option_list},
+    {"data glyphs", igvk_glyph_option_list},    {"data images", igvk_image_option_list},
+    {"data latents", igvk_latents_option_list}, {"data show", igvk_show_option_list},
+    {"export", igvk_export_option_list},        {"parity", igvk_parity_option_list},
+    {"bench", igvk_bench_option_list},          {"import", igvk_import_option_list},
 };
 #define TABLE_COUNT (sizeof tables / sizeof *tables)
 
@@ -313,6 +313,8 @@ static void test_recipes(void **state) {
     igvk_train_options_default(&t);
     assert_int_equal(igvk_recipe_apply(lists[1], &t, "sit-b2"), IGVK_OK);
     assert_true(strcmp(t.model, "SiT-B/2") == 0 && t.head_after == 4 && t.batch == 256);
+    assert_int_equal(igvk_recipe_apply(lists[1], &t, "lightningdit-xl1"), IGVK_OK);
+    assert_true(t.optimizer == 2 && t.muon_rounding && t.learning_rate == 2e-4 && t.ema == 0.9995);
     size_t none = 1;
     assert_null(igvk_recipes(igvk_bench_option_list(), &none));
     assert_int_equal(none, 0);

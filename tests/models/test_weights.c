@@ -170,6 +170,34 @@ static void test_one_set(void **state) {
     parameter_layout_destroy(&l);
 }
 
+// A position table that a file has left out is computed, once the input's size is said.
+static void test_missing_table(void **state) {
+    (void)state;
+    parameter_layout *l = layout_of(&small);
+    weights_file *w = NULL;
+    text_buffer b = {0};
+    model_hints sized = small_hints;
+    const uint64_t count = shape_elements(parameter_find(l, "pos_embed")->shape);
+    float *table = calloc(2 * count, sizeof *table);
+    put_state_dict(&b, l, "", 0, "pos_embed");
+    write_counted(scratch("tableless.pt"), &b, l);
+    assert_fails(weights_open_as(scratch("tableless.pt"), "ema", &small_hints, &w), IGVK_ERROR_INVALID,
+                 "--height N and --width N");
+    sized.height = small.height, sized.width = small.width;
+    assert_ok(weights_open_as(scratch("tableless.pt"), "ema", &sized, &w));
+    assert_non_null(strstr(weights_notes(w), "no position table, which is computed"));
+    assert_ok(weights_check(w, l));
+    position_table(small.width / small.patch, small.hidden, 0, count, table);
+    for (size_t i = 0; i < parameter_count(l); i++)
+        if (strcmp(parameter_at(l, i)->name, "pos_embed") == 0) {
+            assert_ok(weights_read_stored(w, l, i, 0, count, table + count));
+            assert_memory_equal(table, table + count, count * sizeof *table);
+        }
+    free(table);
+    weights_close(&w);
+    parameter_layout_destroy(&l);
+}
+
 static void test_wrong_tensors(void **state) {
     (void)state;
     parameter_layout *l = layout_of(&small);
@@ -562,12 +590,10 @@ static void test_published_size(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_sets),           SCRATCH_TEST(test_one_set),
-        SCRATCH_TEST(test_wrong_tensors),  SCRATCH_TEST(test_recognised),
-        SCRATCH_TEST(test_usual),          SCRATCH_TEST(test_no_head),
-        SCRATCH_TEST(test_lightningdit),   SCRATCH_TEST(test_dit),
-        SCRATCH_TEST(test_published),      SCRATCH_TEST(test_hints),
-        SCRATCH_TEST(test_published_size),
+        SCRATCH_TEST(test_sets),          SCRATCH_TEST(test_one_set),      SCRATCH_TEST(test_wrong_tensors),
+        SCRATCH_TEST(test_missing_table), SCRATCH_TEST(test_recognised),   SCRATCH_TEST(test_usual),
+        SCRATCH_TEST(test_no_head),       SCRATCH_TEST(test_lightningdit), SCRATCH_TEST(test_dit),
+        SCRATCH_TEST(test_published),     SCRATCH_TEST(test_hints),        SCRATCH_TEST(test_published_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
