@@ -370,7 +370,7 @@ static void what_a_head_alone_cannot_do_is_refused(void **state) {
     set(&o, "guided-target", "1.5");
     assert_int_equal(train(&o), IGVK_ERROR_INVALID);
     assert_non_null(strstr(igvk_error_text(), "--guided-target"));
-    snprintf(other, sizeof other, "%s/other", test.folder);
+    snprintf(other, sizeof other, "%s/other-classes", test.folder);
     make_dataset_of(other, 2);
     head_run(&o, "refused-head", run, "1");
     set(&o, "data", other);
