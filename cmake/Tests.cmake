@@ -88,7 +88,7 @@ endforeach()
 
 # tests/test_NAME.sh and tests/cli/test_NAME.sh: shell scripts that get the source folder and, those of cli, the program.
 find_program(BASH bash)
-set(device_scripts cli/examples cli/quickstart cli/sample)
+set(device_scripts cli/examples cli/quickstart cli/sample cli/torch_forward)
 file(GLOB script_sources CONFIGURE_DEPENDS tests/test_*.sh tests/cli/test_*.sh)
 foreach(source IN LISTS script_sources)
   file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR}/tests ${source})
