@@ -6,6 +6,7 @@
 #include "core/file.h"
 #include "core/philox.h"
 #include "data/dataset.h"
+#include "data/latents_writer.h"
 #include "formats/npy.h"
 #include "formats/torch_write.h"
 
@@ -185,11 +186,92 @@ static void test_bad_shards(void **state) {
     assert_null(d);
 }
 
+// ---- writing ---------------------------------------------------------------------------------------------------
+
+static const char *const names[] = {"x", "y", "z"};
+
+static latent_writer_options writer_options(bool moments, const char *settings) {
+    return (latent_writer_options){.folder = scratch("w"),
+                                   .settings = settings,
+                                   .moments = moments,
+                                   .flips = true,
+                                   .channels = 2,
+                                   .height = 2,
+                                   .width = 2,
+                                   .class_names = names,
+                                   .classes = 3,
+                                   .count = 5,
+                                   .held_out = 1,
+                                   .shard_bytes = 2 * 2 * 8 * sizeof(float)};
+}
+
+// Image i: values i + k / 16 (and deviations 0), mirrored ones negative.
+static void add_image(latent_writer *w, int i) {
+    float values[16] = {0}, mirrored[16] = {0};
+    for (int k = 0; k < 8; k++) {
+        values[k] = (float)i + (float)k / 16;
+        mirrored[k] = -values[k];
+    }
+    assert_ok(latent_writer_add(w, values, mirrored, (uint32_t)i % 3));
+}
+
+// Stopped after three of five images, gone on with, read back: as if it had run through.
+static void write_and_read(bool moments) {
+    latent_writer *w = NULL;
+    dataset *d = NULL;
+    latent_writer_options o = writer_options(moments, "settings\n"), other = writer_options(moments, "others\n");
+    assert_ok(latent_writer_create(&o, &w));
+    for (int i = 0; i < 3; i++)
+        add_image(w, i);
+    latent_writer_destroy(&w);
+    assert_fails(dataset_open(scratch("w"), &d), IGVK_ERROR_INVALID, "w");
+    assert_fails(latent_writer_create(&other, &w), IGVK_ERROR_INVALID, "of other settings");
+    assert_ok(latent_writer_create(&o, &w));
+    const int done = (int)latent_writer_done(w);
+    assert_int_equal(done, moments ? 3 : 2); // whole shards of two
+    for (int i = 0; i < done; i++)
+        latent_writer_label(w, (uint64_t)i, (uint32_t)i % 3);
+    for (int i = done; i < 5; i++)
+        add_image(w, i);
+    assert_ok(latent_writer_finish(w));
+    latent_writer_destroy(&w);
+    assert_fails(latent_writer_create(&o, &w), IGVK_ERROR_INVALID, "not empty");
+    assert_ok(dataset_open(scratch("w"), &d));
+    const dataset_info *info = dataset_describe(d);
+    assert_true(info->count == (moments ? 10 : 5) && info->held_out == (moments ? 2 : 1) && info->classes == 3);
+    assert_string_equal(info->class_names[2], "z");
+    for (int i = 0; i < 5; i++) {
+        float v[8], flipped[8];
+        uint32_t label = 9, again = 9;
+        assert_ok(dataset_read(d, (uint64_t)(moments ? 2 * i : i), NULL, v, &label));
+        assert_ok(dataset_read(d, (uint64_t)(moments ? 2 * i + 1 : i), moments ? NULL : &(dataset_draw){.mirror = true},
+                               flipped, &again));
+        assert_true(label == (uint32_t)i % 3 && again == label);
+        if (moments)
+            assert_true(fabs(v[3] - (i + 3 / 16.0) * 0.18215) < 1e-6 && flipped[3] == -v[3]);
+        else // channel 0 has mean 2 + 1.5 / 16
+            assert_true(fabs(v[0] - (i - 2 - 1.5 / 16) / sqrt(2 + 1.25 / 256)) < 1e-5);
+    }
+    dataset_close(&d);
+}
+
+static void test_written_moments(void **state) {
+    (void)state;
+    write_and_read(true);
+}
+
+static void test_written_shards(void **state) {
+    (void)state;
+    write_and_read(false);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_moments, scratch_create, scratch_remove),
         cmocka_unit_test_setup_teardown(test_bad_moments, scratch_create, scratch_remove),
         cmocka_unit_test_setup_teardown(test_shards, scratch_create, scratch_remove),
-        cmocka_unit_test_setup_teardown(test_bad_shards, scratch_create, scratch_remove)};
+        cmocka_unit_test_setup_teardown(test_bad_shards, scratch_create, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_written_moments, scratch_create, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_written_shards, scratch_create, scratch_remove)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
