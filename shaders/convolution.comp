@@ -16,7 +16,7 @@ const int STEPS = CHANNELS_PER_TURN * TAPS;
 
 uint lane, image;
 uint first_row; // output channel
-float sum[TILE_ROWS * TILE_VECTORS];
+float sum[TILE_ROWS * TILE_VECTORS], total[TILE_ROWS * TILE_VECTORS];
 int tap_place[TAPS * TILE_VECTORS];
 bool tap_inside[TAPS * TILE_VECTORS];
 float right[STEPS * TILE_VECTORS];
@@ -65,16 +65,23 @@ void main() {
     first_row = min(own_row, OUT_CHANNELS - TILE_ROWS);
     locate_taps(int(first_pixel));
     UNROLL for (int i = 0; i < TILE_ROWS * TILE_VECTORS; i++)
-        sum[i] = 0.0;
+        total[i] = 0.0;
     uint channel = 0;
     NO_UNROLL do {
-        accumulate(channel);
-        channel += CHANNELS_PER_TURN;
+        uint end = min(channel + PART_CHANNELS, CHANNELS);
+        UNROLL for (int i = 0; i < TILE_ROWS * TILE_VECTORS; i++)
+            sum[i] = 0.0;
+        NO_UNROLL do {
+            accumulate(channel);
+            channel += CHANNELS_PER_TURN;
+        } while (channel < end);
+        UNROLL for (int i = 0; i < TILE_ROWS * TILE_VECTORS; i++)
+            total[i] += sum[i];
     } while (channel < CHANNELS);
     UNROLL for (int i = 0; i < TILE_ROWS; i++)
     UNROLL for (int j = 0; j < TILE_VECTORS; j++) {
         uint pixel = first_pixel + j * LANES + lane;
         if (first_row + i >= own_row && pixel < PIXELS)
-            finish(image, first_row + i, pixel, sum[i * TILE_VECTORS + j]);
+            finish(image, first_row + i, pixel, total[i * TILE_VECTORS + j]);
     }
 }

@@ -17,7 +17,7 @@ const int PITCH = SIDE + 2; // storing along steps then meets every bank of 32 o
 
 shared float left[STEPS * PITCH], right[STEPS * PITCH];
 float fetched_left[FETCHES], fetched_right[FETCHES];
-float sum[OWN_ROWS * OWN_COLUMNS];
+float sum[OWN_ROWS * OWN_COLUMNS], total[OWN_ROWS * OWN_COLUMNS];
 
 // Weights: neighbours take neighbouring steps. Pixels: neighbours take neighbouring pixels, each always the same one.
 int left_row(int k) { return (int(gl_LocalInvocationIndex) + k * INVOCATIONS) / STEPS; }
@@ -71,7 +71,7 @@ void main() {
     ivec2 corner = first_tap(min(first_pixel + right_column(), PIXELS - 1));
     uint x_start = gl_WorkGroupID.z * (CHANNELS * IN_PIXELS);
     UNROLL for (int i = 0; i < OWN_ROWS * OWN_COLUMNS; i++)
-        sum[i] = 0.0;
+        sum[i] = total[i] = 0.0;
     fetch(first_row, corner, x_start, 0);
     int step = 0;
     NO_UNROLL do {
@@ -82,12 +82,17 @@ void main() {
             fetch(first_row, corner, x_start, step);
         accumulate(thread_row, thread_column);
         barrier();
+        if (step % (PART_CHANNELS * TAPS) == 0 || step >= DEPTH)
+            UNROLL for (int i = 0; i < OWN_ROWS * OWN_COLUMNS; i++) {
+                total[i] += sum[i];
+                sum[i] = 0.0;
+            }
     } while (step < DEPTH);
     UNROLL for (int i = 0; i < OWN_ROWS; i++)
     UNROLL for (int j = 0; j < OWN_COLUMNS; j++) {
         uint row = first_row + i * THREAD_ROWS + thread_row;
         uint pixel = first_pixel + j * THREAD_COLUMNS + thread_column;
         if (row < OUT_CHANNELS && pixel < PIXELS)
-            finish(gl_WorkGroupID.z, row, pixel, sum[i * OWN_COLUMNS + j]);
+            finish(gl_WorkGroupID.z, row, pixel, total[i * OWN_COLUMNS + j]);
     }
 }

@@ -3,7 +3,8 @@
 //
 //     y[n, o, p] = residual + bias[o] + sum over c, tap of weight[o, c, tap] x[n, c, place of tap about pixel p]
 //
-// in order of channels, then of taps row by row, one fma each: the same bits for any tile.
+// in order of channels, then of taps row by row, one fma each, in parts of PART_CHANNELS channels whose sums are then
+// added: the same bits for any tile, and thousands of terms do not add up their roundings.
 layout(constant_id = 1) const int CHANNELS = 1; // C, of x
 layout(constant_id = 2) const int IN_HEIGHT = 1;
 layout(constant_id = 3) const int IN_WIDTH = 1;
@@ -25,6 +26,7 @@ TENSOR_WRITE(4, f32, y)       // [N, O, OUT_HEIGHT, OUT_WIDTH]
 
 const int TAPS = KERNEL * KERNEL;
 const int DEPTH = CHANNELS * TAPS;
+const int PART_CHANNELS = 32; // a multiple of what the kernels take at a time
 const int IN_PIXELS = IN_HEIGHT * IN_WIDTH;
 const int PIXELS = OUT_HEIGHT * OUT_WIDTH;
 
