@@ -5,8 +5,10 @@
 #include "core/file.h"
 #include "data/dataset.h"
 #include "formats/safetensors.h"
+#include "graph/compile.h"
 #include "training/loop.h"
 #include "training/run_folder.h"
+#include "training/trainer_internal.h"
 
 #include <locale.h>
 #include <math.h>
@@ -285,6 +287,40 @@ static void a_head_alone_takes_little_memory(void **state) {
         trainer_destroy(&t);
     }
     assert_true(bytes[1] < bytes[0] / 2);
+}
+
+typedef struct step_size {
+    uint32_t tensors;
+    size_t dispatches;
+    uint64_t peak;
+} step_size;
+
+// Of a step of the head alone, of a model of so many blocks.
+static step_size head_step_of(loop_options o, uint32_t depth) {
+    trainer *t = NULL;
+    compiled_graph compiled = {0};
+    o.trainer.model.depth = depth;
+    o.trainer.objective.head_only = true;
+    assert_int_equal(trainer_create(&o.trainer, &t), IGVK_OK);
+    graph *g = trainer_micro_graph(t, t->micro);
+    assert_non_null(g);
+    assert_int_equal(graph_compile(&g, device_capabilities(test.device), NULL, 0, &compiled), IGVK_OK);
+    const step_size size = {graph_tensor_count(compiled.graph), compiled.list.count, compiled.plan.peak};
+    compiled_graph_free(&compiled);
+    trainer_destroy(&t);
+    return size;
+}
+
+static void a_head_alone_has_no_step_of_later_blocks(void **state) {
+    (void)state;
+    char run[128];
+    for (int kind = 0; kind < 2; kind++) {
+        const loop_options o = (kind ? lightning_options_for : options_for)(run, "later-blocks");
+        const step_size few = head_step_of(o, 2), many = head_step_of(o, 6);
+        assert_int_equal(few.tensors, many.tensors);
+        assert_int_equal(few.dispatches, many.dispatches);
+        assert_int_equal(few.peak, many.peak);
+    }
 }
 
 // The largest element of the position table.
@@ -756,6 +792,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_head_alone_is_trained),
         cmocka_unit_test(a_head_alone_resumes_to_the_bit),
         cmocka_unit_test(a_head_alone_takes_little_memory),
+        cmocka_unit_test(a_head_alone_has_no_step_of_later_blocks),
         cmocka_unit_test(micro_batches_change_rounding_alone),
         cmocka_unit_test(a_resumed_run_tells_of_other_micro_batches),
         cmocka_unit_test(what_a_device_limits_is_split),
