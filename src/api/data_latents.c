@@ -123,7 +123,7 @@ static igvk_status load_encoder(latents_job *j) {
     TRY(device_open(&(device_options){.select = j->o->device[0] ? j->o->device : NULL}, &j->device));
     TRY(autoencoder_program_load(&j->encoder, j->device, SHAPE(1, a->image_channels, j->info->height, j->info->width),
                                  "; encode smaller pictures, or on another device"));
-    snprintf(text, sizeof text, "encoding takes %s of device memory in all",
+    snprintf(text, sizeof text, "encoding takes %s of device memory, its weights included",
              format_bytes(bytes, autoencoder_program_bytes(&j->encoder)));
     message(j, text);
 done:
@@ -221,8 +221,8 @@ igvk_status igvk_data_latents(const igvk_latents_options *o, const igvk_events *
     igvk_status status = IGVK_OK;
     latents_job j = {.o = o, .events = events};
     TRY(open_inputs(&j));
+    TRY(load_encoder(&j)); // what is refused leaves no folder
     TRY(create_writer(&j));
-    TRY(load_encoder(&j));
     TRY(encode_all(&j));
     tell_end(&j);
 done:

@@ -281,7 +281,7 @@ static igvk_status load_pictures(sampling_job *j) {
     char text[32];
     TRY(picture_maker_load(j->pictures, j->device, &bytes));
     if (bytes)
-        sample_message(j, "decoding takes %s of device memory in all", format_bytes(text, bytes));
+        sample_message(j, "decoding takes %s of device memory, its weights included", format_bytes(text, bytes));
     if (picture_maker_previews(j->pictures))
         sample_message(j, "note: latents of %u channels, shown in false colours; --vae FILE makes pictures of them",
                        j->model.config.channels);

@@ -154,7 +154,7 @@ static igvk_status check(const trainer_options *o) {
     if (o->batch == 0 || o->micro_batch > o->batch || (o->micro_batch && o->batch % o->micro_batch))
         return fail(IGVK_ERROR_INVALID, "--micro-batch %u does not divide --batch %u", o->micro_batch, o->batch);
     if (o->label_dropout > 0 && o->model.classes && !o->model.null_class)
-        return fail(IGVK_ERROR_INVALID, "--label-dropout %g needs a model with a no-class row", o->label_dropout);
+        return fail(IGVK_ERROR_INVALID, "--label-dropout %g needs a model with a no-class row: this one has none, give --label-dropout 0", o->label_dropout);
     if (o->model.head_after == 0)
         return fail(IGVK_ERROR_INVALID, "a model without an auxiliary head cannot be trained: name its block by "
                                         "--head-after");

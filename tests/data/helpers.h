@@ -9,6 +9,7 @@
 // cmocka's setup and teardown: an empty folder, removed with all in it.
 int scratch_create(void **state);
 int scratch_remove(void **state);
+#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_create, scratch_remove)
 // "SCRATCH/name" of a format; valid until the scratch folder is removed.
 const char *scratch(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
