@@ -97,6 +97,9 @@ void store(uint own_row, uint own_column) {
     float kept[TILE_ROWS * TILE_VECTORS]; // indexed by the loop, so in memory; `sum` stays in registers
     UNROLL for (int i = 0; i < TILE_ROWS * TILE_VECTORS; i++)
         kept[i] = sum[i];
+    float biases[TILE_VECTORS]; // a gather each: once, not in every row
+    UNROLL for (int j = 0; j < TILE_VECTORS; j++)
+        biases[j] = bias_of(min(first_column + j * LANES + lane, COLUMNS - 1));
     output_row r = output_row_at(first_row);
     int block = 0;
     NO_UNROLL do {
@@ -105,7 +108,7 @@ void store(uint own_row, uint own_column) {
             UNROLL for (int j = 0; j < TILE_VECTORS; j++) {
                 uint column = first_column + j * LANES + lane;
                 if (owned && column >= own_column && column < COLUMNS)
-                    finish(r, column, kept[(block + i) * TILE_VECTORS + j]);
+                    finish_biased(r, column, kept[(block + i) * TILE_VECTORS + j] + biases[j]);
             }
             r = output_row_below(r);
         }

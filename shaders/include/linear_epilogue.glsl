@@ -70,10 +70,11 @@ output_row output_row_below(output_row r) {
     return r;
 }
 
-// The residual's element is read by the invocation that then writes y's: both may lie in one place.
-void finish(output_row r, uint column, float value) {
-    if (HAS_BIAS)
-        value += LOAD(f32, bias, column);
+float bias_of(uint column) { return HAS_BIAS ? LOAD(f32, bias, column) : 0.0; }
+
+// What follows the bias. The residual's element is read by the invocation that then writes y's: both may lie in one
+// place.
+void finish_biased(output_row r, uint column, float value) {
 #if KEEPS_Z
     STORE(f32, z, r.y + column, value);
 #endif
@@ -86,4 +87,8 @@ void finish(output_row r, uint column, float value) {
     if (HAS_RESIDUAL)
         value += LOAD(f32, residual, r.residual + column);
     STORE(f32, y, r.y + column, value);
+}
+
+void finish(output_row r, uint column, float value) {
+    finish_biased(r, column, HAS_BIAS ? value + bias_of(column) : value);
 }

@@ -85,12 +85,11 @@ float igvk_times_power(float p, float k) {
 
 // e^r - 1 for |r| <= ln(2) / 2.
 float igvk_exp_core(float r) {
-    SAME_BITS float p = 0.0013950448;
-    p = p * r + 0.008368886;
-    p = p * r + 0.041666206;
-    p = p * r + 0.1666652;
-    p = p * r + 0.5;
-    p = p * (r * r) + r;
+    SAME_BITS float p = MULTIPLY_ADD(0.0013950448, r, 0.008368886);
+    p = MULTIPLY_ADD(p, r, 0.041666206);
+    p = MULTIPLY_ADD(p, r, 0.1666652);
+    p = MULTIPLY_ADD(p, r, 0.5);
+    p = MULTIPLY_ADD(p, r * r, r);
     return p;
 }
 
@@ -228,9 +227,17 @@ float igvk_tanh(float x) {
     return x == x ? y : x;
 }
 
-// The exponential of an activation: e^-x, held below e^80 so that its reciprocal stays a normal number.
+// The exponential of an activation: e^-x, held between e^-80 and e^80 so that it and its reciprocal stay normal
+// numbers and need no further comparison: an eighth of a product's time where it ends with an activation.
 float igvk_exp_negative(float x) {
-    return igvk_exp(x < -80.0 ? 80.0 : -x);
+    float a = x < -80.0 ? 80.0 : -x;
+    a = a < -80.0 ? -80.0 : a;
+    precise float shifted = MULTIPLY_ADD(a, 1.442695, 12582912.0); // as in igvk_times_power
+    precise float k = shifted - 12582912.0;
+    precise float r = MULTIPLY_ADD(k, -0.693145751953125, a);
+    r = MULTIPLY_ADD(k, -1.4286067653e-6, r);
+    SAME_BITS float p = 1.0 + igvk_exp_core(r);
+    return uintBitsToFloat(floatBitsToUint(p) + (floatBitsToUint(shifted) << 23));
 }
 
 float igvk_sigmoid(float x) {

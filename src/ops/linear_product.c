@@ -8,14 +8,22 @@
 #include "ops/common.h"
 
 // One kernel's shaders without and with z, by the storage types of a and b.
-typedef enum operand_types { TYPES_F32, TYPES_F32_F16, TYPES_F32_BF16, TYPES_F16, TYPES_BF16, TYPES_COUNT } operand_types;
+typedef enum operand_types {
+    TYPES_F32,
+    TYPES_F32_F16,
+    TYPES_F32_BF16,
+    TYPES_F16,
+    TYPES_BF16,
+    TYPES_COUNT
+} operand_types;
 typedef const char *shader_table[TYPES_COUNT][2];
 #define SHADERS(name)                                                                                                  \
-    {{name, name "_keep"},                                                                                             \
-     {name "_f32_f16", name "_keep_f32_f16"},                                                                          \
-     {name "_f32_bf16", name "_keep_f32_bf16"},                                                                        \
-     {name "_f16_f16", name "_keep_f16_f16"},                                                                          \
-     {name "_bf16_bf16", name "_keep_bf16_bf16"}}
+    {                                                                                                                  \
+        {name, name "_keep"}, {name "_f32_f16", name "_keep_f32_f16"}, {name "_f32_bf16", name "_keep_f32_bf16"},      \
+            {name "_f16_f16", name "_keep_f16_f16"}, {                                                                 \
+            name "_bf16_bf16", name "_keep_bf16_bf16"                                                                  \
+        }                                                                                                              \
+    }
 static const shader_table register_shaders = SHADERS("linear"), broadcast_shaders = SHADERS("linear_broadcast"),
                           tile_shaders = SHADERS("linear_tile");
 static const shader_table written_shaders = {{"linear_written", "linear_written_keep"}}; // f32 alone
@@ -29,8 +37,12 @@ typedef struct linear_kernel {
 
 #define REGISTER_ROWS 8 // linear.comp: with two vectors 16 sums, what 32 registers hold beside operands
 
-static uint64_t divide_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t divide_up(uint64_t a, uint64_t b) {
+    return (a + b - 1) / b;
+}
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
 
 // Tiles of one height, at most `most`, that cover the rows with little overlap.
 static uint32_t balanced_rows(uint64_t rows, uint64_t most) {
@@ -61,8 +73,7 @@ static linear_kernel register_tile(const capabilities *c, const linear_product *
 // Measured: docs/performance-log.md.
 static linear_kernel choose_kernel(const capabilities *c, const linear_product *p, operand_types types) {
     if (!c->register_tile)
-        return (linear_kernel){
-            .shaders = &tile_shaders, .local_size = 128, .tile_rows = 64, .tile_columns = 64};
+        return (linear_kernel){.shaders = &tile_shaders, .local_size = 128, .tile_rows = 64, .tile_columns = 64};
     if (c->written_out && types == TYPES_F32)
         return (linear_kernel){.shaders = &written_shaders,
                                .local_size = c->vector_width,
@@ -71,9 +82,81 @@ static linear_kernel choose_kernel(const capabilities *c, const linear_product *
     return register_tile(c, p);
 }
 
+// ---- packed operands -------------------------------------------------------------------------------------
+// The register tile with masked broadcasts is at its best where rows lie along steps, apart by no multiple of what the
+// first-level cache's sets repeat with. An operand that lies otherwise is copied into such rows first, where so many
+// tiles use the copy that it pays. The values stay, and so does the order of sums: the same bits. Whether to pack
+// an operand may depend on the rows of a batch for that reason.
+
+#define PACK_BLOCK 64 // rows and steps, of shaders/linear_pack.comp
+#define PACK_LEAST 16
+#define PACK_LEAST_REUSE 192 // rows or columns of the product that each packed element serves
+#define ALIASING_BYTES 1024  // rows that are multiples of this apart share a quarter of a cache's sets, or fewer
+#define PACKED_GAP 16        // elements, a cache line
+
+static bool strides_alias(uint64_t row, storage_type type) {
+    return row * storage_bytes(type) % ALIASING_BYTES == 0;
+}
+
+// Rows of `depth` steps, an odd number of cache lines apart.
+static uint64_t packed_row(uint64_t depth) {
+    return align_up(depth, 2 * PACKED_GAP) + PACKED_GAP;
+}
+
+// An operand by its strides; packing replaces it by a scratch tensor.
+typedef struct operand {
+    tensor_id *tensor;
+    uint64_t *row, *step;
+    uint64_t rows, reuse;
+} operand;
+
+static bool pays_to_pack(const lowering *l, const operand *o, uint64_t depth) {
+    if (o->rows < PACK_LEAST || depth < PACK_LEAST || o->reuse < PACK_LEAST_REUSE)
+        return false;
+    if (o->rows > l->capabilities->max_allocation / sizeof(float) / packed_row(depth))
+        return false;
+    return *o->step != 1 || strides_alias(*o->row, tensor_of(l->graph, *o->tensor)->type);
+}
+
+static igvk_status pack(lowering *l, const operand *o, uint64_t depth) {
+    static const char *const shaders[] = {
+        [STORAGE_F32] = "linear_pack", [STORAGE_F16] = "linear_pack_f16", [STORAGE_BF16] = "linear_pack_bf16"};
+    const uint64_t row = packed_row(depth);
+    const tensor_id packed = graph_scratch(l->graph, STORAGE_F32, SHAPE(o->rows, row));
+    dispatch d = {
+        .shader = shaders[tensor_of(l->graph, *o->tensor)->type],
+        .local_size = l->capabilities->vector_width,
+        .groups = {(uint32_t)divide_up(depth, PACK_BLOCK), (uint32_t)divide_up(o->rows, PACK_BLOCK), 1},
+        .bytes = 8.0 * (double)o->rows * (double)depth,
+    };
+    const uint64_t constants[] = {*o->row, *o->step, depth, row};
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
+        dispatch_constant(&d, (uint32_t)constants[i]);
+    dispatch_scalar(&d, (uint32_t)o->rows);
+    dispatch_bind(&d, *o->tensor, ACCESS_READ);
+    dispatch_bind(&d, packed, ACCESS_WRITE);
+    *o->tensor = packed;
+    *o->row = row;
+    *o->step = 1;
+    return lowering_emit(l, &d);
+}
+
+static igvk_status pack_operands(lowering *l, linear_product *p) {
+    igvk_status status = IGVK_OK;
+    const operand a = {&p->a, &p->a_row, &p->a_step, p->rows, p->columns};
+    const operand b = {&p->b, &p->b_column, &p->b_step, p->columns, p->rows};
+    if (pays_to_pack(l, &a, p->depth))
+        TRY(pack(l, &a, p->depth));
+    if (pays_to_pack(l, &b, p->depth))
+        TRY(pack(l, &b, p->depth));
+done:
+    return status;
+}
+
+// ---- the product -------------------------------------------------------------------------------------------
+
 static void add_constants(dispatch *d, const linear_product *p, const linear_kernel *k) {
-    const uint64_t constants[] = {p->a_row, p->a_step,  p->b_column, p->b_step,
-                                  p->depth, p->columns, p->activation};
+    const uint64_t constants[] = {p->a_row, p->a_step, p->b_column, p->b_step, p->depth, p->columns, p->activation};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         dispatch_constant(d, (uint32_t)constants[i]);
     dispatch_constant(d, tensor_is(p->bias));
@@ -117,7 +200,12 @@ static operand_types types_of(const graph *g, const linear_product *p) {
     return TYPES_F32;
 }
 
-igvk_status linear_product_lower(lowering *l, const linear_product *p) {
+igvk_status linear_product_lower(lowering *l, const linear_product *product) {
+    igvk_status status = IGVK_OK;
+    linear_product copy = *product;
+    const linear_product *p = &copy;
+    if (l->capabilities->register_tile && l->capabilities->lanes_broadcast && l->capabilities->address)
+        TRY(pack_operands(l, &copy));
     const operand_types types = types_of(l->graph, p);
     const linear_kernel k = choose_kernel(l->capabilities, p, types);
     const uint32_t gate_rows = rows_of(l->graph, p->gate, p), residual_rows = rows_of(l->graph, p->residual, p);
@@ -131,7 +219,10 @@ igvk_status linear_product_lower(lowering *l, const linear_product *p) {
     dispatch_scalar(&d, (uint32_t)p->rows);
     dispatch_scalar(&d, (uint32_t)p->rows / gate_rows);
     dispatch_scalar(&d, residual_rows);
-    return lowering_emit(l, &d);
+    d.flops = 2.0 * (double)p->rows * (double)p->columns * (double)p->depth;
+    TRY(lowering_emit(l, &d));
+done:
+    return status;
 }
 
 node_cost linear_product_cost(const graph *g, const node *n, uint64_t rows, uint64_t columns, uint64_t depth) {

@@ -166,5 +166,10 @@ static const op_row linear_rows[] = {
     GRADIENTS(13, 9, 20),
     GRADIENTS(65, 33, 127),
     GRADIENTS(200, 72, 64),
+    // Operands that register tiles have packed: rows that alias, strides other than 1, 16 bits, and blocks' edges.
+    PLAIN(200, 256, 200),
+    STORED(F32, BF16, 200, 24, 200),
+    STORED(F16, F16, 193, 24, 211),
+    GRADIENTS(200, 197, 203),
     GRADIENTS(130, 7, 5), // blocks of a column sum that end within a vector
 };
