@@ -4,6 +4,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,4 +118,10 @@ bool add_u64(uint64_t a, uint64_t b, uint64_t *out) {
         return false;
     *out = a + b;
     return true;
+}
+
+void memory_trim(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

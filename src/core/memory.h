@@ -29,4 +29,7 @@ static inline uint64_t align_up(uint64_t value, uint64_t alignment) {
     return (value + alignment - 1) / alignment * alignment;
 }
 
+// Gives what was freed back to the system, where the C library can: a driver's compiler leaves holes of gigabytes.
+void memory_trim(void);
+
 #endif

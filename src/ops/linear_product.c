@@ -91,11 +91,13 @@ static linear_kernel choose_kernel(const capabilities *c, const linear_product *
 #define PACK_BLOCK 64 // rows and steps, of shaders/linear_pack.comp
 #define PACK_LEAST 16
 #define PACK_LEAST_REUSE 192 // rows or columns of the product that each packed element serves
-#define ALIASING_BYTES 1024  // rows that are multiples of this apart share a quarter of a cache's sets, or fewer
 #define PACKED_GAP 16        // elements, a cache line
 
+// A first-level cache's sets repeat every 4096 bytes: such rows share half of them or fewer, or a quarter where no two
+// rows share a page.
 static bool strides_alias(uint64_t row, storage_type type) {
-    return row * storage_bytes(type) % ALIASING_BYTES == 0;
+    const uint64_t bytes = row * storage_bytes(type);
+    return bytes % 2048 == 0 || (bytes > 4096 && bytes % 1024 == 0);
 }
 
 // Rows of `depth` steps, an odd number of cache lines apart.

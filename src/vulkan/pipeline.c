@@ -125,6 +125,8 @@ static igvk_status compile(device *d, const pipeline_key *key, VkPipeline *out) 
     TRY_VULKAN(d->vk.vkCreateComputePipelines(d->handle, d->pipelines.cache, 1, &create, NULL, out), key->shader->name);
 done:
     d->vk.vkDestroyShaderModule(d->handle, module, NULL);
+    if (device_capabilities(d)->cpu)
+        memory_trim(); // an unrolled kernel takes llvmpipe up to half a GiB while it compiles
     return status;
 }
 
