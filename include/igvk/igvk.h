@@ -176,6 +176,7 @@ typedef struct igvk_sample_options {
     char against[IGVK_TEXT]; // dataset: report how many samples' nearest training image has the asked class
     char nearest_sheet[IGVK_TEXT]; // PNG: each sample and, below it, its nearest training image of `against`
     uint32_t weights;        // 0 EMA, 1 model
+    uint32_t precision;      // of the weights of matrix products on the device: 0 f32, 1 f16, 2 bf16; sums are f32
     uint32_t mode;           // 0 the model's usual one, 1 SDE, 2 ODE
     uint32_t solver;         // of an ODE: 0 Euler, or Heun by `heun`; 1 Euler, 2 Heun, 3 midpoint, 4 dopri5; of
                              // discrete times (DiT, MDTv2): 0 or 5 DDPM, 6 DDIM

@@ -113,6 +113,7 @@ typedef struct igvk_parity_options {
     char tolerances[IGVK_TEXT]; // a tolerances.json; empty: the folder's or its parent's
     char out[IGVK_TEXT];        // writes the computed outputs here
     char device[IGVK_TEXT];
+    uint32_t precision; // of the weights of products: 0 f32, 1 f16, 2 bf16; held to that precision's tolerances
 } igvk_parity_options;
 const igvk_option_list *igvk_parity_option_list(void);
 void igvk_parity_options_default(igvk_parity_options *o);

@@ -25,10 +25,13 @@ void igvk_export_options_default(igvk_export_options *o) { options_default(&expo
 // ---- parity -----------------------------------------------------------------------------------------------
 
 #define OPTIONS igvk_parity_options
+static const char *const precisions[] = {"f32", "f16", "bf16", NULL};
 static const igvk_option parity_table[] = {
     {"tolerances", "FILE", OPTION_PATH(tolerances), "Parity", "empty: tolerances.json in the folder or its parent"},
     {"out", "DIR", OPTION_PATH(out), "Parity",
      "writes outputs.safetensors as computed here, in one folder a case where there are several"},
+    {"precision", "TYPE", OPTION_CHOICE(precision, precisions, "f32"), "Parity",
+     "of the weights of matrix products, held to its own tolerances; forward passes and sampler trajectories"},
     DEVICE,
 };
 static const igvk_option_list parity_list = OPTION_LIST(parity_table);
