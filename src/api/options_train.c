@@ -110,8 +110,7 @@ static const igvk_option table[] = {
     {"save-every", "N", STEPS(save_every, "0"), "Checkpoints", "steps between two; 0: none by steps", FREE},
     {"keep", "N", OPTION_INTEGER(keep, 1, 1e6, "3"), "Checkpoints", "newest that are kept", FREE},
 
-    {"device", "WHICH", OPTION_TEXT(device, ""), "Device", "index or part of the name; empty: IGVK_DEVICE or the best",
-     FREE},
+    OPTION_DEVICE_ROWS(FREE),
 };
 
 static const igvk_option_list list = OPTION_LIST(table);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // igvk_parity: this device's numbers against a folder of reference numbers.
+#include "api/device_choice.h"
 #include "api/loaded_model.h"
 #include "api/options.h"
 #include "api/parity_case.h"
@@ -170,8 +171,7 @@ typedef struct parity_job {
 } parity_job;
 
 static igvk_status need_device(parity_job *j) {
-    const char *select = j->o->device[0] ? j->o->device : NULL;
-    return j->device ? IGVK_OK : device_open(&(device_options){.select = select}, &j->device);
+    return j->device ? IGVK_OK : device_open(DEVICE_OPTIONS_OF(j->o), &j->device);
 }
 
 static igvk_status run_folder(parity_job *j, const char *folder) {

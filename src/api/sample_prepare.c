@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sampling made ready: settings, refusals, sheets laid out, weights on the device.
+#include "api/device_choice.h"
 #include "api/options.h"
 #include "api/recipes.h"
 #include "api/request_sheet.h"
@@ -296,7 +297,7 @@ igvk_status sample_prepare(sampling_job *j) {
     TRY(sample_has_axes(j) ? lay_out_axes(j) : lay_out_plain(j));
     if (j->o->against[0])
         TRY(open_dataset(j));
-    TRY(device_open(&(device_options){.select = j->o->device[0] ? j->o->device : NULL}, &j->device));
+    TRY(device_open(DEVICE_OPTIONS_OF(j->o), &j->device));
     j->model.precision = j->compared.precision = j->weak.precision =
         precision_for(j->device, j->o->precision, j->events);
     TRY(loaded_model_load(j->device, &j->model));

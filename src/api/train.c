@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // igvk_train: options to a run folder and the training loop.
+#include "api/device_choice.h"
 #include "api/loaded_model.h"
 #include "api/options.h"
 #include "api/train_config.h"
@@ -187,7 +188,7 @@ static igvk_status prepare(training_job *j) {
     TRY(choose_model(j, info));
     train_resolve_optimizer(&l->trainer.model, &j->o);
     TRY(name_classes(j, info));
-    TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &j->device));
+    TRY(device_open(DEVICE_OPTIONS_OF(o), &j->device));
     fill_trainer_options(j, &l->trainer);
     j->config_json = train_config_json(o, &l->trainer.model);
     if (!j->config_json) {

@@ -131,6 +131,8 @@ done:
     return status;
 }
 
+#define GENTLE_SUBMIT_MS 10.0 // less than a frame
+
 igvk_status device_open(const device_options *o, device **out) {
     igvk_status status = IGVK_OK;
     device_options defaults = {0};
@@ -147,6 +149,8 @@ igvk_status device_open(const device_options *o, device **out) {
     TRY(choose(devices, count, o->select, &chosen));
     d->physical = devices[chosen];
     d->memory_at_open = d->physical.facts.free_bytes;
+    d->gentle = o->gentle;
+    d->max_submit_ms = o->max_submit_ms > 0 ? o->max_submit_ms : o->gentle ? GENTLE_SUBMIT_MS : 0;
     TRY(create_logical(d));
     TRY(submissions_create(d));
     TRY(pipelines_create(d));
