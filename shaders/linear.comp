@@ -61,12 +61,12 @@ void load_right(uint step, const int count) {
     POINT_READ(B_TYPE, source, b, first_column * B_COLUMN + step * B_STEP);
     UNROLL for (int j = 0; j < TILE_VECTORS; j++)
     UNROLL for (int s = 0; s < count; s++) {
-        float value = AT(B_TYPE, source, b, min(j * LANES, COLUMNS - 1) * B_COLUMN + s * B_STEP);
+        STORED(B_TYPE) value = AT_STORED(B_TYPE, source, b, min(j * LANES, COLUMNS - 1) * B_COLUMN + s * B_STEP);
         UNROLL for (int l = 1; l < LANES; l++) {
-            float other = AT(B_TYPE, source, b, min(j * LANES + l, COLUMNS - 1) * B_COLUMN + s * B_STEP);
+            STORED(B_TYPE) other = AT_STORED(B_TYPE, source, b, min(j * LANES + l, COLUMNS - 1) * B_COLUMN + s * B_STEP);
             value = lane == l ? other : value;
         }
-        right[s * TILE_VECTORS + j] = value;
+        right[s * TILE_VECTORS + j] = VALUE_OF(B_TYPE, value);
     }
 }
 #endif

@@ -139,12 +139,13 @@ typedef struct igvk_bench_options {
     char device[IGVK_TEXT];
     double max_submit_ms; // 0: by the kind of device
     bool gentle;          // short submissions and pauses: the display keeps its share
-    char model[IGVK_TEXT]; // preset for forward, training step and sampling steps
-    char json[IGVK_TEXT];  // file
-    uint64_t batch, rows, input, output; // the matrix multiplication's M, K, N
+    char model[IGVK_TEXT];   // preset: its products' shapes, forward, training step and sampling steps
+    char json[IGVK_TEXT];    // file to write
+    char compare[IGVK_TEXT]; // a file of an earlier run
+    uint32_t only;           // 0 all, 1 operators, 2 forward, 3 training, 4 sampling
+    uint64_t batch, rows, input, output; // of products M, K, N; 0: the model's, in four shapes
     uint64_t image; // side of the model's input
     double seconds; // per measurement, about
-    bool operators_only;
 } igvk_bench_options;
 const igvk_option_list *igvk_bench_option_list(void);
 void igvk_bench_options_default(igvk_bench_options *o);
@@ -153,9 +154,15 @@ typedef struct igvk_bench_row {
     const char *name;    // "linear forward 1024x768x768", "training step", ...
     double milliseconds; // best
     double median;       // milliseconds
+    double spread;       // milliseconds between the quartiles
     double gflops;       // 0: does not apply
     double gigabytes;    // per second; 0: does not apply
-    double share;        // of the peak measured in this run; 0: does not apply
+    double share;        // of the peak measured last in this run; 0: does not apply
+    double joules;       // of the whole processor in one run, where the system counts them; 0: not told
+    double value;        // of rows that measure no time: in `unit`, else null
+    const char *unit;
+    double before; // --compare: the earlier median; 0: not there
+    double noise;  // both runs' spreads together, as a share of the median: smaller changes are none
 } igvk_bench_row;
 igvk_status igvk_bench(const igvk_bench_options *o, void (*row)(void *user, const igvk_bench_row *r), void *user,
                        const igvk_events *events);

@@ -15,6 +15,9 @@
 // Types: f32, u32; with STORAGE_16BIT defined f16 and bf16 too, which kernels see as float (half.glsl). A type may be
 // a macro, so that one source serves several.
 //
+// Where many values are chosen from before one is used, AT_STORED(f16, p, x, offset) gives a STORED(f16), what is stored,
+// which VALUE_OF(f16, stored) converts: once, not for every choice.
+//
 // SCALAR(k) is push word k, SCALAR_F32(k) as float. Specialization constant 0 is the workgroup's size.
 #extension GL_EXT_control_flow_attributes : require
 #define UNROLL [[unroll]]
@@ -22,12 +25,14 @@
 
 layout(local_size_x_id = 0) in;
 
-// As stored; to the kernel's value; from it; bytes.
+// As stored; as stored in a variable; to the kernel's value; from it; bytes.
 #define T_f32 float
+#define STORED_f32 float
 #define FROM_f32(x) (x)
 #define TO_f32(x) (x)
 #define SIZE_f32 4u
 #define T_u32 uint
+#define STORED_u32 uint
 #define FROM_u32(x) (x)
 #define TO_u32(x) (x)
 #define SIZE_u32 4u
@@ -35,10 +40,12 @@ layout(local_size_x_id = 0) in;
 #extension GL_EXT_shader_16bit_storage : require
 #include "half.glsl"
 #define T_f16 uint16_t
+#define STORED_f16 uint
 #define FROM_f16(x) f32_of_f16(uint(x))
 #define TO_f16(x) uint16_t(f16_of_f32(x))
 #define SIZE_f16 2u
 #define T_bf16 uint16_t
+#define STORED_bf16 uint
 #define FROM_bf16(x) f32_of_bf16(uint(x))
 #define TO_bf16(x) uint16_t(bf16_of_f32(x))
 #define SIZE_bf16 2u
@@ -54,6 +61,11 @@ layout(local_size_x_id = 0) in;
 #define POINT_WRITE(type, p, name, base) POINT_WRITE_(type, p, name, base)
 #define AT(type, p, name, i) AT_(type, p, name, i)
 #define STORE_AT(type, p, name, i, x) STORE_AT_(type, p, name, i, x)
+#define STORED(type) STORED_EXPANDED(type)
+#define STORED_EXPANDED(type) STORED_##type
+#define VALUE_OF(type, stored) VALUE_OF_(type, stored)
+#define VALUE_OF_(type, stored) FROM_##type(stored)
+#define AT_STORED(type, p, name, i) AT_STORED_(type, p, name, i)
 
 #if IGVK_ADDRESS
 #extension GL_EXT_buffer_reference : require
@@ -79,6 +91,7 @@ layout(push_constant, std430) uniform push_block { uint scalar[12]; uint64_t add
 #define POINT_WRITE_(type, p, name, base) \
     type##_write p = type##_write(push.address[name] + SIZE_##type * uint64_t(base))
 #define AT_(type, p, name, i) FROM_##type(p.v[i])
+#define AT_STORED_(type, p, name, i) STORED_##type(p.v[i])
 #define STORE_AT_(type, p, name, i, x) p.v[i] = TO_##type(x)
 #else
 layout(push_constant, std430) uniform push_block { uint scalar[12]; } push;
@@ -92,6 +105,7 @@ layout(push_constant, std430) uniform push_block { uint scalar[12]; } push;
 #define POINT_READ_(type, p, name, base) const uint p = uint(base)
 #define POINT_WRITE_(type, p, name, base) const uint p = uint(base)
 #define AT_(type, p, name, i) FROM_##type(name.v[p + (i)])
+#define AT_STORED_(type, p, name, i) STORED_##type(name.v[p + (i)])
 #define STORE_AT_(type, p, name, i, x) name.v[p + (i)] = TO_##type(x)
 #endif
 

@@ -22,6 +22,12 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+void bench_summary(double *times, size_t count, bench_times *out) {
+    qsort(times, count, sizeof *times, ascending);
+    *out = (bench_times){
+        .best = times[0], .median = times[count / 2], .spread = times[count * 3 / 4] - times[count / 4]};
+}
+
 igvk_status bench_time(bench *b, bench_run run, void *user, bench_times *out) {
     igvk_status status = IGVK_OK;
     double *times = calloc(MOST_RUNS, sizeof *times);
@@ -30,7 +36,7 @@ igvk_status bench_time(bench *b, bench_run run, void *user, bench_times *out) {
     if (!times)
         return fail_memory("a list of times", MOST_RUNS * sizeof *times);
     TRY(run(user, &own)); // compiles and touches memory
-    double begin = clock_seconds();
+    const double begin = clock_seconds(), joules = bench_joules();
     while (count < MOST_RUNS && (count < LEAST_RUNS || clock_seconds() - begin < b->o->seconds)) {
         double start = clock_seconds();
         own = -1;
@@ -39,12 +45,18 @@ igvk_status bench_time(bench *b, bench_run run, void *user, bench_times *out) {
         if (b->events && b->events->stop && b->events->stop(b->events->user))
             THROW(IGVK_INTERRUPTED, "stopped");
     }
-    qsort(times, count, sizeof *times, ascending);
-    *out = (bench_times){.best = times[0], .median = times[count / 2]};
+    const double used = bench_joules() - joules;
+    bench_summary(times, count, out);
+    out->joules = joules >= 0 && used > 0 ? used / (double)count : 0;
 done:
     free(times);
     return status;
 }
+
+struct bench_program {
+    device *device;
+    program *program;
+};
 
 static igvk_status run_and_wait(void *user, double *seconds) {
     (void)seconds;
@@ -60,21 +72,33 @@ igvk_status bench_time_program(bench *b, program *p, bench_times *out) {
 
 // ---- rows ------------------------------------------------------------------------------------------
 
+static igvk_status give_row(bench *b, igvk_bench_row *r) {
+    bench_compare_row(b, r);
+    if (b->row)
+        b->row(b->user, r);
+    json_t *entry = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s*}", "name", r->name, "milliseconds",
+                              r->milliseconds, "median", r->median, "spread", r->spread, "gflops", r->gflops, "gigabytes",
+                              r->gigabytes, "share", r->share, "joules", r->joules, "value", r->value, "unit", r->unit);
+    return json_array_append_new(b->rows, entry) == 0 ? IGVK_OK : fail_memory("a row", 0);
+}
+
 igvk_status bench_row(bench *b, const char *name, const bench_times *t, double flops, double bytes) {
     igvk_bench_row r = {.name = name,
                         .milliseconds = t->best * 1e3,
                         .median = t->median * 1e3,
+                        .spread = t->spread * 1e3,
                         .gflops = flops / t->best * 1e-9,
-                        .gigabytes = bytes / t->best * 1e-9};
+                        .gigabytes = bytes / t->best * 1e-9,
+                        .joules = t->joules};
     if (b->peak_flops > 0 && flops > 0)
         r.share = flops / t->best / b->peak_flops;
     else if (b->peak_bytes > 0 && bytes > 0)
         r.share = bytes / t->best / b->peak_bytes;
-    if (b->row)
-        b->row(b->user, &r);
-    json_t *entry = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f}", "name", name, "milliseconds", r.milliseconds, "median",
-                              r.median, "gflops", r.gflops, "gigabytes", r.gigabytes, "share", r.share);
-    return json_array_append_new(b->rows, entry) == 0 ? IGVK_OK : fail_memory("a row", 0);
+    return give_row(b, &r);
+}
+
+igvk_status bench_fact(bench *b, const char *name, double value, const char *unit) {
+    return give_row(b, &(igvk_bench_row){.name = name, .value = value, .unit = unit});
 }
 
 // ---- a graph on its own ----------------------------------------------------------------------------
@@ -98,50 +122,6 @@ done:
     return status;
 }
 
-static igvk_status external(bench *b, graph *g, const char *name, uint64_t rows, uint64_t columns, tensor_id *out) {
-    *out = graph_external(g, ROLE_INPUT, name, STORAGE_F32, SHAPE(rows, columns));
-    return store_add(b->store, name, rows * columns * 4, STORE_DEVICE);
-}
-
-// One product of the shape; which: 0 forward, 1 input gradient, 2 weight gradient.
-static igvk_status linear_row(bench *b, int which) {
-    static const char *const names[] = {"linear forward", "linear input gradient", "linear weight gradient"};
-    igvk_status status = IGVK_OK;
-    uint64_t m = b->o->rows, k = b->o->input, n = b->o->output;
-    tensor_id x, w, dy, out;
-    char name[96];
-    graph *g = graph_new();
-    if (!g)
-        return fail_memory("a graph", 0);
-    TRY(external(b, g, "bench.x", m, k, &x));
-    TRY(external(b, g, "bench.w", n, k, &w));
-    TRY(external(b, g, "bench.dy", m, n, &dy));
-    out = which == 0   ? op_linear(g, x, w, &(linear_options){0})
-          : which == 1 ? op_linear_input_gradient(g, dy, w)
-                       : op_linear_weight_gradient(g, dy, x);
-    snprintf(name, sizeof name, "%s %llux%llux%llu", names[which], (unsigned long long)m, (unsigned long long)k,
-             (unsigned long long)n);
-    TRY(bench_graph(b, name, &g, out, 2.0 * (double)m * (double)k * (double)n));
-done:
-    graph_destroy(&g);
-    return status;
-}
-
-static igvk_status attention_row(bench *b) {
-    igvk_status status = IGVK_OK;
-    const uint64_t n = 4, t = 256, heads = 12, d = 64;
-    graph *g = graph_new();
-    if (!g)
-        return fail_memory("a graph", 0);
-    tensor_id qkv = graph_external(g, ROLE_INPUT, "bench.qkv", STORAGE_F32, SHAPE(n, t, 3 * heads * d));
-    TRY(store_add(b->store, "bench.qkv", n * t * 3 * heads * d * 4, STORE_DEVICE));
-    tensor_id out = op_attention(g, qkv, heads);
-    TRY(bench_graph(b, "attention forward 4x256, 12 heads of 64", &g, out, 4.0 * (double)(n * heads * t * t * d)));
-done:
-    graph_destroy(&g);
-    return status;
-}
-
 // ---- all -------------------------------------------------------------------------------------------
 
 static igvk_status write_json(const bench *b) {
@@ -156,25 +136,50 @@ static igvk_status write_json(const bench *b) {
     return status;
 }
 
+static bool has_timestamps(const device *d) {
+    const device_facts *f = device_facts_of(d);
+    for (size_t i = 0; i < f->path_count; i++)
+        if (!strcmp(f->paths[i].name, "timestamps"))
+            return f->paths[i].enabled;
+    return false;
+}
+
+static igvk_status bench_config(const igvk_bench_options *o, model_config *c) {
+    *c = (model_config){.channels = 4,
+                        .classes = 1000,
+                        .null_class = true,
+                        .mlp_ratio = 4,
+                        .height = (uint32_t)o->image,
+                        .width = (uint32_t)o->image};
+    if ((o->input == 0) != (o->output == 0))
+        return fail(IGVK_ERROR_INVALID, "--input and --output name one shape together: give both or neither");
+    const igvk_status status = model_config_preset(o->model, c);
+    return status == IGVK_OK ? model_config_check(c) : status;
+}
+
 igvk_status igvk_bench(const igvk_bench_options *o, void (*row)(void *user, const igvk_bench_row *r), void *user,
                        const igvk_events *events) {
     igvk_status status = IGVK_OK;
     bench b = {.o = o, .row = row, .user = user, .events = events, .rows = json_array()};
     TRY(options_check(igvk_bench_option_list(), o));
+    TRY(bench_config(o, &b.config));
     if (o->json[0])
         TRY(file_check_writable(o->json));
     TRY(device_open(DEVICE_OPTIONS_OF(o), &b.device));
+    b.timestamps = has_timestamps(b.device);
+    if (o->compare[0])
+        TRY(bench_compare_open(&b));
     TRY(store_create(b.device, &b.store));
     TRY(bench_peaks(&b));
-    for (int which = 0; which < 3; which++)
-        TRY(linear_row(&b, which));
-    TRY(attention_row(&b));
-    if (!o->operators_only)
+    if (bench_wants(&b, BENCH_OPERATORS))
+        TRY(bench_operators(&b));
+    if (o->only != BENCH_OPERATORS)
         TRY(bench_model(&b));
     if (o->json[0])
         TRY(write_json(&b));
 done:
     json_decref(b.rows);
+    json_decref(b.earlier);
     store_destroy(&b.store);
     device_close(&b.device);
     return status;

@@ -10,100 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-// ---- peaks -----------------------------------------------------------------------------------------
-
-#define PEAK_CHAINS 12 // independent multiply-adds an invocation has in flight (shaders/peak_fma.comp)
-#define PEAK_UNROLL 10
-#define PEAK_GROUPS 1024
-#define PEAK_LOCAL 64
-
-// A dispatch without an operator: peaks are facts of the device, not of a model.
-static igvk_status record_single(bench *b, graph *g, const dispatch *d, program **p, compiled_graph *c, workspace **w) {
-    igvk_status status = IGVK_OK;
-    c->list.graph = g;
-    c->list.items = malloc(sizeof *d);
-    if (!c->list.items)
-        return fail_memory("a dispatch", sizeof *d);
-    c->list.items[0] = *d;
-    c->list.count = c->list.capacity = 1;
-    TRY(memory_plan_make(&c->list,
-                         &(plan_options){.alignment = 256, .max_block = device_capabilities(b->device)->max_allocation},
-                         &c->plan));
-    TRY(workspace_create(b->device, w));
-    TRY(workspace_reserve(*w, &c->plan));
-    TRY(program_record(b->device, &c->list, &c->plan, b->store, *w, NULL, p));
-done:
-    return status;
-}
-
-static igvk_status time_single(bench *b, graph *g, const dispatch *d, bench_times *times) {
-    igvk_status status = IGVK_OK;
-    compiled_graph c = {0};
-    workspace *w = NULL;
-    program *p = NULL;
-    TRY(record_single(b, g, d, &p, &c, &w));
-    TRY(bench_time_program(b, p, times));
-done:
-    program_destroy(&p);
-    workspace_destroy(&w);
-    memory_plan_free(&c.plan);
-    dispatch_list_free(&c.list);
-    return status;
-}
-
-static igvk_status fma_peak(bench *b) {
-    igvk_status status = IGVK_OK;
-    bool cpu = device_capabilities(b->device)->cpu;
-    uint32_t rounds = cpu ? 2000 : 20000;
-    bench_times times;
-    graph *g = graph_new();
-    if (!g)
-        return fail_memory("a graph", 0);
-    dispatch d = {.shader = "peak_fma", .local_size = PEAK_LOCAL, .groups = {PEAK_GROUPS, 1, 1}};
-    dispatch_bind(&d, graph_scratch(g, STORAGE_F32, SHAPE(PEAK_GROUPS * PEAK_LOCAL)), ACCESS_WRITE);
-    dispatch_scalar(&d, rounds);
-    TRY(time_single(b, g, &d, &times));
-    double flops = 2.0 * PEAK_CHAINS * PEAK_UNROLL * rounds * PEAK_GROUPS * PEAK_LOCAL;
-    b->peak_flops = flops / times.best;
-    TRY(bench_row(b, "peak: multiply-adds in registers", &times, flops, 0));
-done:
-    graph_destroy(&g);
-    return status;
-}
-
-struct copy_job {
-    store *store;
-    uint64_t bytes;
-};
-
-static igvk_status bench_copy(void *user, double *seconds) {
-    (void)seconds;
-    struct copy_job *j = user;
-    return store_copy(j->store, "bench.from", 0, "bench.to", 0, j->bytes);
-}
-
-static igvk_status copy_peak(bench *b) {
-    igvk_status status = IGVK_OK;
-    const uint64_t bytes = 64u << 20;
-    bench_times times;
-    TRY(store_add(b->store, "bench.from", bytes, STORE_DEVICE));
-    TRY(store_add(b->store, "bench.to", bytes, STORE_DEVICE));
-    struct copy_job job = {b->store, bytes};
-    TRY(bench_time(b, bench_copy, &job, &times));
-    b->peak_bytes = 2.0 * (double)bytes / times.best;
-    double kept = b->peak_flops;
-    b->peak_flops = 0; // a copy's share is of bytes
-    status = bench_row(b, "peak: copy, read and written", &times, 0, 2.0 * (double)bytes);
-    b->peak_flops = kept;
-done:
-    return status;
-}
-
-igvk_status bench_peaks(bench *b) {
-    igvk_status status = fma_peak(b);
-    return status == IGVK_OK ? copy_peak(b) : status;
-}
+#include <sys/resource.h>
 
 // ---- model -----------------------------------------------------------------------------------------
 
@@ -113,6 +20,39 @@ static double graph_flops(const dispatch_list *l) {
     for (size_t i = 0; i < l->count; i++)
         sum += l->items[i].flops;
     return sum;
+}
+
+// Where the time of a program goes, by device timestamps: products, attention, and all else.
+static igvk_status breakdown(bench *b, const char *what, const compiled_graph *c, store *s) {
+    static const char *const kinds[] = {"products", "attention", "row work"};
+    igvk_status status = IGVK_OK;
+    workspace *w = NULL;
+    program *p = NULL;
+    double sums[3] = {0}, total = 0;
+    double *times = calloc(c->list.count + 1, sizeof *times);
+    if (!times)
+        TRY(fail_memory("times", c->list.count * sizeof *times));
+    TRY(workspace_create(b->device, &w));
+    TRY(workspace_reserve(w, &c->plan));
+    TRY(program_record(b->device, &c->list, &c->plan, s, w, &(program_options){.timestamps = true}, &p));
+    for (int k = 0; k < 3; k++) // the last one counts
+        TRY(program_run(p, NULL));
+    TRY(program_times(p, times, c->list.count));
+    for (size_t i = 0; i < c->list.count; i++) {
+        const char *name = node_of(c->list.graph, c->list.items[i].node)->op->name;
+        sums[!strncmp(name, "linear", 6) ? 0 : !strncmp(name, "attention", 9) ? 1 : 2] += times[i];
+        total += times[i];
+    }
+    for (int k = 0; k < 3 && total > 0; k++) {
+        char name[96];
+        snprintf(name, sizeof name, "%s: %s", what, kinds[k]);
+        TRY(bench_fact(b, name, 100 * sums[k] / total, "% of its time"));
+    }
+done:
+    program_destroy(&p);
+    workspace_destroy(&w);
+    free(times);
+    return status;
 }
 
 static igvk_status forward_graph(const model_config *c, const parameter_layout *l, uint32_t batch, graph **out,
@@ -144,8 +84,13 @@ static igvk_status forward_row(bench *b, const model_config *c, trainer *t, doub
     TRY(workspace_create(b->device, &w));
     TRY(workspace_reserve(w, &compiled.plan));
     TRY(program_record(b->device, &compiled.list, &compiled.plan, trainer_store(t), w, NULL, &p));
-    TRY(bench_time_program(b, p, &times));
-    TRY(bench_row(b, "forward", &times, *flops, 0));
+    if (bench_wants(b, BENCH_FORWARD)) {
+        TRY(bench_time_program(b, p, &times));
+        TRY(bench_row(b, "forward", &times, *flops, 0));
+        TRY(bench_fact(b, "forward: host", program_submit_cost(p), "us of CPU time a step"));
+        if (b->timestamps)
+            TRY(breakdown(b, "forward", &compiled, trainer_store(t)));
+    }
 done:
     program_destroy(&p);
     workspace_destroy(&w);
@@ -214,33 +159,119 @@ static igvk_status timed_stages(void *user, double *seconds) {
     return status;
 }
 
-static igvk_status sampling_row(bench *b, const model_config *c, trainer *t, const char *name, double ig, double cfg) {
+typedef struct guidance_row {
+    const char *name;
+    double ig, cfg;
+    bool weak; // autoguidance: the model beside itself in the head's place
+} guidance_row;
+
+static igvk_status sampling_job_create(bench *b, trainer *t, const guidance_row *row, struct sampling_job *job) {
     igvk_status status = IGVK_OK;
-    bench_times times;
-    uint32_t batch = (uint32_t)b->o->batch;
+    const model_config *c = &b->config;
+    const uint32_t batch = (uint32_t)b->o->batch;
     parameter_set set = {.layout = trainer_layout(t), .arena_name = SET_EMA, .role = ROLE_PARAMETER};
-    struct sampling_job job = {.device = b->device};
+    *job = (struct sampling_job){.device = b->device};
     for (uint32_t k = 0; k <= TIMED_STAGES; k++)
-        job.stages[k] = (sampling_stage){
-            .time = 0.5, .ig = ig, .cfg = cfg, .coefficients = {1, -0.01, 0, 0}, .step = k, .commit = true};
+        job->stages[k] = (sampling_stage){
+            .time = 0.5, .ig = row->ig, .cfg = row->cfg, .coefficients = {1, -0.01, 0, 0}, .step = k, .commit = true};
     sampler_options o = {.device = b->device,
                          .store = trainer_store(t),
                          .config = c,
                          .parameters = &set,
+                         .weak_config = row->weak ? c : NULL,
+                         .weak_parameters = row->weak ? &set : NULL,
                          .batch = batch,
-                         .stages = job.stages,
+                         .stages = job->stages,
                          .stage_count = 1 + TIMED_STAGES};
-    job.latents = calloc(batch * model_elements(c), sizeof *job.latents);
-    job.labels = calloc(batch, sizeof *job.labels);
-    if (!job.latents || !job.labels)
+    job->latents = calloc(batch * model_elements(c), sizeof *job->latents);
+    job->labels = calloc(batch, sizeof *job->labels);
+    if (!job->latents || !job->labels)
         THROW(IGVK_ERROR_MEMORY, "out of memory for latents");
-    TRY(sampler_create(&o, &job.sampler));
-    TRY(bench_time(b, timed_stages, &job, &times));
-    TRY(bench_row(b, name, &times, 0, 0));
+    TRY(sampler_create(&o, &job->sampler));
 done:
-    sampler_destroy(&job.sampler);
-    free(job.latents);
-    free(job.labels);
+    return status;
+}
+
+static void sampling_job_free(struct sampling_job *job) {
+    sampler_destroy(&job->sampler);
+    free(job->latents);
+    free(job->labels);
+}
+
+static igvk_status sampling_row(bench *b, trainer *t, const guidance_row *row) {
+    igvk_status status = IGVK_OK;
+    bench_times times;
+    struct sampling_job job;
+    TRY(sampling_job_create(b, t, row, &job));
+    TRY(bench_time(b, timed_stages, &job, &times));
+    TRY(bench_row(b, row->name, &times, 0, 0));
+done:
+    sampling_job_free(&job);
+    return status;
+}
+
+#define PAIRS 30
+
+// What IG adds to a step: interleaved pairs, since machines drift; the median of their ratios.
+static igvk_status ig_over_none(bench *b, trainer *t) {
+    igvk_status status = IGVK_OK;
+    struct sampling_job none = {0}, ig = {0};
+    double ratios[PAIRS];
+    bench_times summary;
+    TRY(sampling_job_create(b, t, &(guidance_row){.ig = 1, .cfg = 1}, &none));
+    TRY(sampling_job_create(b, t, &(guidance_row){.ig = 1.5, .cfg = 1}, &ig));
+    for (int k = -1; k < PAIRS; k++) { // the first pair compiles
+        double without, with;
+        TRY(timed_stages(&none, &without));
+        TRY(timed_stages(&ig, &with));
+        if (k >= 0)
+            ratios[k] = with / without;
+        if (b->events && b->events->stop && b->events->stop(b->events->user))
+            THROW(IGVK_INTERRUPTED, "stopped");
+    }
+    bench_summary(ratios, PAIRS, &summary);
+    TRY(bench_fact(b, "IG over none, median of 30 pairs", 100 * (summary.median - 1), "% of a step"));
+    TRY(bench_fact(b, "IG over none, between quartiles", 100 * summary.spread, "% of a step"));
+done:
+    sampling_job_free(&none);
+    sampling_job_free(&ig);
+    return status;
+}
+
+static igvk_status sampling(bench *b, trainer *t) {
+    static const guidance_row rows[] = {
+        {"sampling step, no guidance", 1, 1, false},  {"sampling step, CFG", 1, 1.5, false},
+        {"sampling step, IG", 1.5, 1, false},         {"sampling step, IG+CFG", 1.5, 1.5, false},
+        {"sampling step, autoguidance", 1.5, 1, true},
+    };
+    igvk_status status = IGVK_OK;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        TRY(sampling_row(b, t, &rows[i]));
+    TRY(ig_over_none(b, t));
+done:
+    return status;
+}
+
+static igvk_status training(bench *b, trainer *t, double forward_flops) {
+    igvk_status status = IGVK_OK;
+    struct step_job job = {t, &b->config, 0};
+    compiled_graph micro = {0};
+    bench_times times;
+    TRY(bench_time(b, one_step, &job, &times));
+    TRY(bench_row(b, "training step", &times, 3 * forward_flops, 0)); // the backward pass is two forwards' products
+    TRY(trainer_compile_micro(t, (uint32_t)b->o->batch, &micro));
+    if (b->timestamps)
+        TRY(breakdown(b, "training, without its update", &micro, trainer_store(t)));
+done:
+    compiled_graph_free(&micro);
+    return status;
+}
+
+static igvk_status memory(bench *b) {
+    struct rusage usage;
+    igvk_status status = bench_fact(b, "device memory", (double)device_memory_used(b->device) / (1 << 20), "MiB");
+    if (status == IGVK_OK && getrusage(RUSAGE_SELF, &usage) == 0)
+        status = bench_fact(b, "process, at most resident", (double)usage.ru_maxrss / 1024, "MiB");
     return status;
 }
 
@@ -248,18 +279,9 @@ igvk_status bench_model(bench *b) {
     igvk_status status = IGVK_OK;
     trainer *t = NULL;
     double flops = 0;
-    bench_times times;
-    model_config c = {.channels = 4,
-                      .classes = 1000,
-                      .null_class = true,
-                      .mlp_ratio = 4,
-                      .height = (uint32_t)b->o->image,
-                      .width = (uint32_t)b->o->image};
-    TRY(model_config_preset(b->o->model, &c));
-    TRY(model_config_check(&c));
-    const model_objective *objective = model_objective_of(&c);
+    const model_objective *objective = model_objective_of(&b->config);
     trainer_options o = {.device = b->device,
-                         .model = c,
+                         .model = b->config,
                          .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
                          .label_dropout = 0.1,
                          .optimizer = {.kind = objective ? objective->optimizer : OPTIMIZER_ADAMW,
@@ -274,14 +296,13 @@ igvk_status bench_model(bench *b) {
                          .micro_batch = (uint32_t)b->o->batch};
     TRY(trainer_create(&o, &t));
     TRY(trainer_initialise(t, NULL));
-    TRY(forward_row(b, &c, t, &flops));
-    struct step_job job = {t, &c, 0};
-    TRY(bench_time(b, one_step, &job, &times));
-    TRY(bench_row(b, "training step", &times, 3 * flops, 0)); // the backward pass is two forwards' products
-    TRY(sampling_row(b, &c, t, "sampling step, no guidance", 1, 1));
-    TRY(sampling_row(b, &c, t, "sampling step, CFG", 1, 1.5));
-    TRY(sampling_row(b, &c, t, "sampling step, IG", 1.5, 1));
-    TRY(sampling_row(b, &c, t, "sampling step, IG+CFG", 1.5, 1.5));
+    TRY(bench_peaks(b));
+    TRY(forward_row(b, &b->config, t, &flops));
+    if (bench_wants(b, BENCH_TRAINING))
+        TRY(training(b, t, flops));
+    if (bench_wants(b, BENCH_SAMPLING))
+        TRY(sampling(b, t));
+    TRY(memory(b));
 done:
     trainer_destroy(&t);
     return status;

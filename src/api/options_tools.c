@@ -37,18 +37,21 @@ void igvk_parity_options_default(igvk_parity_options *o) { options_default(&pari
 // ---- bench ------------------------------------------------------------------------------------------------
 
 #define OPTIONS igvk_bench_options
+static const char *const bench_parts[] = {"all", "operators", "forward", "training", "sampling", NULL};
 static const igvk_option bench_table[] = {
-    {"rows", "M", OPTION_INTEGER(rows, 1, 1e6, "1024"), "Matrix multiplication", "rows of the input"},
-    {"input", "K", OPTION_INTEGER(input, 1, 1e6, "768"), "Matrix multiplication", "input features"},
-    {"output", "N", OPTION_INTEGER(output, 1, 1e6, "768"), "Matrix multiplication", "output features"},
+    {"only", "PART", OPTION_CHOICE(only, bench_parts, "all"), "Parts", "one part of the measurements"},
 
-    {"operators-only", NULL, OPTION_FLAG(operators_only), "Model", "leave the model out"},
-    {"model", "PRESET", OPTION_TEXT(model, "SiT-S/2"), "Model", "for forward, training step and sampling steps"},
+    {"rows", "M", OPTION_INTEGER(rows, 0, 1e6, "0"), "Matrix multiplication", "rows of the input; 0: the model's tokens"},
+    {"input", "K", OPTION_INTEGER(input, 0, 1e6, "0"), "Matrix multiplication", "input features; 0: the model's shapes"},
+    {"output", "N", OPTION_INTEGER(output, 0, 1e6, "0"), "Matrix multiplication", "output features, with --input"},
+
+    {"model", "PRESET", OPTION_TEXT(model, "SiT-S/2"), "Model", "for operators' shapes, forward, training, sampling"},
     {"image", "N", OPTION_INTEGER(image, 1, 4096, "32"), "Model", "side of the model's input"},
     {"batch", "N", OPTION_INTEGER(batch, 1, 65536, "4"), "Model", "images at a time"},
 
     {"seconds", "S", OPTION_NUMBER(seconds, 0.01, 3600, "1"), "Measurement", "per measurement, about"},
     {"json", "FILE", OPTION_PATH(json), "Measurement", "write the rows and the device's facts here"},
+    {"compare", "FILE", OPTION_PATH(compare), "Measurement", "show the changes against an earlier run's --json"},
     OPTION_DEVICE_ROWS(false),
 };
 static const igvk_option_list bench_list = OPTION_LIST(bench_table);

@@ -26,7 +26,7 @@ graph *trainer_micro_graph(const trainer *t, uint32_t count) {
     return g;
 }
 
-static igvk_status compile_micro(const trainer *t, uint32_t count, compiled_graph *out) {
+igvk_status trainer_compile_micro(const trainer *t, uint32_t count, compiled_graph *out) {
     graph *g = trainer_micro_graph(t, count);
     return graph_compile(&g, device_capabilities(t->o.device), NULL, 0, out);
 }
@@ -94,7 +94,7 @@ static igvk_status choose_micro(trainer *t, compiled_graph *micro) {
     for (uint32_t count = fixed ? fixed : t->o.batch; count >= 1; count--) {
         if (t->o.batch % count)
             continue;
-        status = compile_micro(t, count, micro);
+        status = trainer_compile_micro(t, count, micro);
         bool too_large = status == IGVK_ERROR_DEVICE_MEMORY && count > 1 && !fixed; // beyond a limit
         if (status != IGVK_OK && !too_large)
             return status;

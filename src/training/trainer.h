@@ -4,6 +4,7 @@
 #ifndef IGVK_TRAINING_TRAINER_H
 #define IGVK_TRAINING_TRAINER_H
 
+#include "graph/compile.h"
 #include "training/step_graph.h"
 #include "vulkan/program.h"
 
@@ -27,6 +28,8 @@ void trainer_destroy(trainer **t);
 const parameter_layout *trainer_layout(const trainer *t);
 store *trainer_store(trainer *t);
 uint32_t trainer_micro_batch(const trainer *t);
+// The program of forward and backward for `count` images at once, as it is run, for whoever measures or shows it.
+igvk_status trainer_compile_micro(const trainer *t, uint32_t count, compiled_graph *out);
 // Values from `source`, or, where null, the official initial ones from the seed; the EMA starts equal to the model,
 // moments at zero.
 igvk_status trainer_initialise(trainer *t, const parameter_source *source);
