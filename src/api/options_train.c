@@ -72,6 +72,8 @@ static const igvk_option table[] = {
     // Only the order of a sum: worth less than being able to go on with a smaller device.
     {"micro-batch", "N", OPTION_INTEGER(micro_batch, 0, 65536, "0"), "Optimizer",
      "images at a time, accumulated to --batch; 0: the most that fit", FREE},
+    {"recompute", NULL, OPTION_FLAG(recompute), "Optimizer",
+     "compute blocks again in the backward pass instead of keeping them: the same bits, less memory, more time", FREE},
     {"optimizer", "NAME", OPTION_CHOICE(optimizer, optimizers, "auto"), "Optimizer",
      "auto: the model's, Muon of a LightningDiT, else AdamW; Muon leaves all but matrices to AdamW", FIXED},
     {"learning-rate", "R", OPTION_NUMBER(learning_rate, 0, 1000, "0"), "Optimizer",

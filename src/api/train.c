@@ -105,6 +105,7 @@ static void fill_trainer_options(const training_job *j, trainer_options *t) {
     t->label_dropout = t->model.classes ? o->label_dropout : 0;
     t->batch = (uint32_t)o->batch;
     t->micro_batch = (uint32_t)o->micro_batch;
+    t->recompute = o->recompute;
     t->seed = o->seed;
 }
 

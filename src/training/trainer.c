@@ -20,6 +20,7 @@ graph *trainer_micro_graph(const trainer *t, uint32_t count) {
     graph *g = graph_new();
     if (!g)
         return NULL;
+    graph_recompute(g, o->recompute);
     batch_source source = {.count = count, .ring = BATCH_RING, .label_dropout = o->label_dropout};
     training_batch batch = build_batch(g, &o->model, &source);
     build_micro(g, &o->model, t->layout, &o->objective, &batch);
