@@ -114,6 +114,7 @@ static const igvk_option table[] = {
 
     {"device", "WHICH", OPTION_TEXT(device, ""), "Device", "index or part of the name; empty: IGVK_DEVICE or the best",
      FREE},
+    {"plan", NULL, OPTION_FLAG(plan), "Device", "print the memory that it would take, by kind, and end", FREE},
 };
 
 static const igvk_option_list list = OPTION_LIST(table);

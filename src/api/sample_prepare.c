@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sampling made ready: settings, refusals, sheets laid out, weights on the device.
+#include "api/memory_plan.h"
 #include "api/options.h"
 #include "api/recipes.h"
 #include "api/request_sheet.h"
@@ -32,9 +33,9 @@ static igvk_status check_options(const igvk_sample_options *o) {
     igvk_status status = options_check(igvk_sample_option_list(), o);
     if (status != IGVK_OK)
         return status;
-    if (!sheet && !o->out[0] && !o->npz[0] && !o->against[0])
+    if (!o->plan && !sheet && !o->out[0] && !o->npz[0] && !o->against[0])
         return fail(IGVK_ERROR_INVALID, "nothing to write: give --out DIR, --npz FILE, --sheet FILE or --against DIR");
-    if (axes && !sheet && !o->against[0])
+    if (axes && !o->plan && !sheet && !o->against[0])
         return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid are of a sheet: give --sheet FILE");
     if (axes && (o->out[0] || o->npz[0]))
         return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid draw a sheet alone: leave --out and --npz away");
@@ -218,7 +219,7 @@ static igvk_status lay_out_axes(sampling_job *j) {
         if (!s->models[k].config->head_after && sheet_job_uses_ig(s))
             THROW(IGVK_ERROR_INVALID, "%s: has no auxiliary head: leave IG away", path);
     }
-    TRY(sheet_job_lay_out(s));
+    TRY(j->o->plan ? IGVK_OK : sheet_job_lay_out(s));
 done:
     return status;
 }
@@ -279,7 +280,9 @@ static igvk_status load_pictures(sampling_job *j) {
     igvk_status status = IGVK_OK;
     uint64_t bytes = 0;
     char text[32];
+    device_plan_kind(j->device, PLAN_DECODER);
     TRY(picture_maker_load(j->pictures, j->device, &bytes));
+    device_plan_kind(j->device, NULL);
     if (bytes)
         sample_message(j, "decoding takes %s of device memory, its weights included", format_bytes(text, bytes));
     if (picture_maker_previews(j->pictures))
@@ -292,10 +295,14 @@ done:
 igvk_status sample_prepare(sampling_job *j) {
     igvk_status status = IGVK_OK;
     TRY(read_inputs(j));
-    TRY(sample_has_axes(j) ? lay_out_axes(j) : lay_out_plain(j));
-    if (j->o->against[0])
+    if (sample_has_axes(j))
+        TRY(lay_out_axes(j));
+    else if (!j->o->plan)
+        TRY(lay_out_plain(j));
+    if (j->o->against[0] && !j->o->plan)
         TRY(open_dataset(j));
-    TRY(device_open(&(device_options){.select = j->o->device[0] ? j->o->device : NULL}, &j->device));
+    TRY(device_open(&(device_options){.select = j->o->device[0] ? j->o->device : NULL, .planning = j->o->plan},
+                    &j->device));
     TRY(loaded_model_load(j->device, &j->model));
     if (j->o->compare[0])
         TRY(loaded_model_load(j->device, &j->compared));
