@@ -147,6 +147,18 @@ static void tell_files(const sampling_job *j) {
         sample_message(j, "%llu images in %s", (unsigned long long)j->count, o->out);
 }
 
+// A batch that was asked for is refused by planning it, before weights are read or a folder is made.
+static igvk_status check_batch(const igvk_sample_options *o) {
+    igvk_sample_options *planned = o->batch && !o->plan ? malloc(sizeof *planned) : NULL;
+    if (!planned)
+        return IGVK_OK; // nothing to refuse, or memory that what follows asks for
+    *planned = *o;
+    planned->plan = true;
+    igvk_status status = igvk_sample(planned, NULL);
+    free(planned);
+    return status;
+}
+
 igvk_status igvk_sample(const igvk_sample_options *o, const igvk_events *events) {
     igvk_status status = IGVK_OK;
     sampling_job *j = calloc(1, sizeof *j);
@@ -154,6 +166,7 @@ igvk_status igvk_sample(const igvk_sample_options *o, const igvk_events *events)
         return fail_memory("a job", sizeof *j);
     j->o = o;
     j->events = events;
+    TRY(check_batch(o));
     TRY(sample_prepare(j));
     if (o->plan) {
         TRY(plan_memory(j));

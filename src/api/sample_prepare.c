@@ -188,7 +188,8 @@ static igvk_status read_inputs(sampling_job *j) {
     TRY(class_list_make(o->classes, o->count, o->seed, j->model.config.classes, j->model.class_names, &j->requests,
                         &j->count));
     TRY(check_count(j));
-    TRY(describe(j));
+    if (!o->plan) // it reads whole files
+        TRY(describe(j));
 done:
     return status;
 }

@@ -227,11 +227,37 @@ static void a_sheet_takes_what_was_planned(void **state) {
     assert_taken(planned, test.used);
 }
 
+// The command that takes 16 images is refused under less memory, with what the command then takes.
+static void the_largest_batch_is_named(void **state) {
+    (void)state;
+    igvk_sample_options o;
+    char limit[32], out[128], *named;
+    sample_options(&o);
+    o.plan = true;
+    o.count = o.batch = 16;
+    forget();
+    assert_ok(igvk_sample(&o, &events));
+    snprintf(limit, sizeof limit, "%llu", (unsigned long long)(test.weights + (test.all - test.weights) / 2));
+    setenv("IGVK_MEMORY", limit, 1);
+    o.plan = false;
+    snprintf(out, sizeof out, "%s/refused", test.folder);
+    set_sample(&o, "out", out);
+    assert_int_equal(igvk_sample(&o, &events), IGVK_ERROR_DEVICE_MEMORY);
+    assert_non_null(named = strstr(igvk_error_text(), "--batch 16 does not fit the device's memory: "));
+    assert_false(path_exists(out));
+    const unsigned long most = strtoul(strstr(named, "memory: ") + 8, NULL, 10);
+    assert_in_range(most, 2, 15);
+    o.batch = most + 1;
+    assert_int_equal(igvk_sample(&o, &events), IGVK_ERROR_DEVICE_MEMORY);
+    o.batch = most;
+    assert_ok(igvk_sample(&o, &events));
+    unsetenv("IGVK_MEMORY");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(training_takes_what_was_planned),
-        cmocka_unit_test(sheets_are_planned),
-        cmocka_unit_test(sampling_takes_what_was_planned),
+        cmocka_unit_test(training_takes_what_was_planned), cmocka_unit_test(sheets_are_planned),
+        cmocka_unit_test(sampling_takes_what_was_planned), cmocka_unit_test(the_largest_batch_is_named),
         cmocka_unit_test(a_sheet_takes_what_was_planned),
     };
     return cmocka_run_group_tests_name("api/memory_plan", tests, set_up, tear_down);
