@@ -90,9 +90,41 @@ static void what_never_fits_tells_of_recomputation(void **state) {
     assert_null(strstr(igvk_error_text(), "--recompute"));
 }
 
+// The published size, batch 8 at once: the figures of docs/memory.md.
+static void the_largest_sit_is_planned(void **state) {
+    (void)state;
+    uint64_t all[2], activations[2];
+    for (int again = 0; again < 2; again++) {
+        device *d = NULL;
+        trainer *t = NULL;
+        assert_int_equal(device_open(&(device_options){.memory = 1ull << 40, .planning = true}, &d), IGVK_OK);
+        trainer_options o = options_for(d, 8, again);
+        o.batch = 8;
+        o.model = (model_config){.kind = "sit",
+                                 .height = 32,
+                                 .width = 32,
+                                 .channels = 4,
+                                 .classes = 1000,
+                                 .null_class = true,
+                                 .mlp_ratio = 4};
+        assert_int_equal(model_config_preset("SiT-XL/2", &o.model), IGVK_OK);
+        if (trainer_create(&o, &t) != IGVK_OK)
+            fail_msg("%s", igvk_error_text());
+        all[again] = device_planned_bytes(d);
+        activations[again] = device_planned_activations(d);
+        print_message("SiT-XL/2, batch 8%s: %.2f GiB in all, %.2f GiB of activations\n",
+                      again ? ", computed again" : "", (double)all[again] / (1 << 30),
+                      (double)activations[again] / (1 << 30));
+        trainer_destroy(&t);
+        device_close(&d);
+    }
+    assert_true(activations[1] < activations[0] / 5);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_most_that_fit_are_named),
+        cmocka_unit_test(the_largest_sit_is_planned),
         cmocka_unit_test(what_never_fits_tells_of_recomputation),
     };
     return cmocka_run_group_tests_name("training/fit", tests, NULL, NULL);
