@@ -67,6 +67,12 @@ typedef struct igvk_progress {
     uint64_t device_bytes; // device memory in use
 } igvk_progress;
 
+// Device memory that a job would take, by what it is for.
+typedef struct igvk_plan_row {
+    const char *kind; // "weights", "activations", ...; then "in all", the most at one time, and "free"
+    uint64_t bytes;
+} igvk_plan_row;
+
 typedef struct igvk_events {
     void *user;
     // One line for people (a warning, where a file was written). May be null.
@@ -75,6 +81,8 @@ typedef struct igvk_events {
     void (*progress)(void *user, const igvk_progress *p);
     // Asked between steps; true stops the work cleanly: it saves and returns IGVK_INTERRUPTED. May be null.
     bool (*stop)(void *user);
+    // With `plan` among the options: called for each kind of memory. May be null.
+    void (*plan)(void *user, const igvk_plan_row *row);
 } igvk_events;
 
 // ---- options ---------------------------------------------------------------------------------------
@@ -175,6 +183,7 @@ typedef struct igvk_sample_options {
     char device[IGVK_TEXT];
     double max_submit_ms; // 0: by the kind of device
     bool gentle;          // short submissions and pauses: the display keeps its share
+    bool plan; // tells events->plan what memory sampling would take and ends; nothing is written or allocated
     char against[IGVK_TEXT]; // dataset: report how many samples' nearest training image has the asked class
     char nearest_sheet[IGVK_TEXT]; // PNG: each sample and, below it, its nearest training image of `against`
     uint32_t weights;        // 0 EMA, 1 model
@@ -223,6 +232,8 @@ typedef struct igvk_train_options {
     double auxiliary_weight, label_dropout;
     double guided_target, guided_low, guided_high; // 1: off
     uint64_t batch, micro_batch; // micro_batch 0: the largest that fits
+    bool plan;      // tells events->plan what memory training would take and ends; nothing is written or allocated
+    bool recompute; // blocks are computed again in the backward pass instead of kept: the same bits, less memory
     uint32_t optimizer;                               // 0 the model's, 1 AdamW, 2 Muon
     double learning_rate, beta1, beta2, epsilon, weight_decay, clip; // learning_rate, beta2: 0 the optimizer's
     double muon_momentum, muon_decay;

@@ -165,7 +165,7 @@ igvk_status igvk_bench(const igvk_bench_options *o, void (*row)(void *user, cons
     TRY(bench_config(o, &b.config));
     if (o->json[0])
         TRY(file_check_writable(o->json));
-    TRY(device_open(DEVICE_OPTIONS_OF(o), &b.device));
+    TRY(device_open(DEVICE_OPTIONS_OF(o, false), &b.device));
     b.timestamps = has_timestamps(b.device);
     if (o->compare[0])
         TRY(bench_compare_open(&b));

@@ -5,10 +5,11 @@
 
 #include "vulkan/device.h"
 
-// Of a job's options, which have the fields of OPTION_DEVICE_ROWS.
-#define DEVICE_OPTIONS_OF(o)                                                                                           \
+// Of a job's options, which have the fields of OPTION_DEVICE_ROWS. `plans`: for planning alone.
+#define DEVICE_OPTIONS_OF(o, plans)                                                                                           \
     (&(device_options){.select = (o)->device[0] ? (o)->device : NULL,                                                  \
                        .max_submit_ms = (o)->max_submit_ms,                                                            \
-                       .gentle = (o)->gentle})
+                       .gentle = (o)->gentle,                                                                       \
+                       .planning = (plans)})
 
 #endif

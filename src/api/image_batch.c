@@ -40,6 +40,28 @@ static uint32_t size_of_store(const image_batch_options *o) {
     return (uint32_t)(store_bytes(o->store, "sampling.high") / (model_elements(o->config) * sizeof(float)));
 }
 
+// --batch does not fit: the largest that does is found by planning.
+static igvk_status refuse_batch(sampler_options *s, uint32_t given) {
+    igvk_status status = IGVK_OK;
+    uint32_t most = 0;
+    bool good = false;
+    for (uint32_t least_bad = s->batch; least_bad - most > 1;) {
+        s->batch = most + (least_bad - most) / 2;
+        TRY(fits(s, &good)); // of one image, says what it needs
+        if (good)
+            most = s->batch;
+        else
+            least_bad = s->batch;
+    }
+    THROW(
+        IGVK_ERROR_DEVICE_MEMORY,
+        "--batch %u does not fit the device's memory: %u images at a time are the most that do; leave it away to have "
+        "it chosen",
+        given, most);
+done:
+    return status;
+}
+
 static igvk_status choose_size(const image_batch_options *o, sampler_options *s) {
     igvk_status status = IGVK_OK;
     bool good = false;
@@ -56,8 +78,7 @@ static igvk_status choose_size(const image_batch_options *o, sampler_options *s)
         if (held)
             THROW(IGVK_ERROR_DEVICE_MEMORY, "sampling %u images at a time no longer fits the device's memory", held);
         if (o->batch)
-            THROW(IGVK_ERROR_DEVICE_MEMORY,
-                  "--batch %u does not fit the device's memory: leave it away to take what does", o->batch);
+            TRY(refuse_batch(s, o->batch));
     }
 done:
     return status;

@@ -93,6 +93,7 @@ static const igvk_option table[] = {
     {"batch", "N", OPTION_INTEGER(batch, 0, 65536, "0"), "Device",
      "images at a time, the same images at any; 0: chosen"},
     OPTION_DEVICE_ROWS(false),
+    {"plan", NULL, OPTION_FLAG(plan), "Device", "print the memory that it would take, by kind, and end"},
 };
 
 static const igvk_option_list list = OPTION_LIST(table);

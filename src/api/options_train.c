@@ -72,6 +72,8 @@ static const igvk_option table[] = {
     // Only the order of a sum: worth less than being able to go on with a smaller device.
     {"micro-batch", "N", OPTION_INTEGER(micro_batch, 0, 65536, "0"), "Optimizer",
      "images at a time, accumulated to --batch; 0: the most that fit", FREE},
+    {"recompute", NULL, OPTION_FLAG(recompute), "Optimizer",
+     "compute blocks again in the backward pass instead of keeping them: the same bits, less memory, more time", FREE},
     {"optimizer", "NAME", OPTION_CHOICE(optimizer, optimizers, "auto"), "Optimizer",
      "auto: the model's, Muon of a LightningDiT, else AdamW; Muon leaves all but matrices to AdamW", FIXED},
     {"learning-rate", "R", OPTION_NUMBER(learning_rate, 0, 1000, "0"), "Optimizer",
@@ -111,6 +113,7 @@ static const igvk_option table[] = {
     {"keep", "N", OPTION_INTEGER(keep, 1, 1e6, "3"), "Checkpoints", "newest that are kept", FREE},
 
     OPTION_DEVICE_ROWS(FREE),
+    {"plan", NULL, OPTION_FLAG(plan), "Device", "print the memory that it would take, by kind, and end", FREE},
 };
 
 static const igvk_option_list list = OPTION_LIST(table);

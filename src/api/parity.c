@@ -171,7 +171,7 @@ typedef struct parity_job {
 } parity_job;
 
 static igvk_status need_device(parity_job *j) {
-    return j->device ? IGVK_OK : device_open(DEVICE_OPTIONS_OF(j->o), &j->device);
+    return j->device ? IGVK_OK : device_open(DEVICE_OPTIONS_OF(j->o, false), &j->device);
 }
 
 static igvk_status run_folder(parity_job *j, const char *folder) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // igvk_sample: images from a checkpoint to PNG files, npz and sheets.
+#include "api/memory_plan.h"
 #include "api/request_sheet.h"
 #include "api/sample_job.h"
 #include "api/sample_method.h"
@@ -51,24 +52,27 @@ static void draw_plain(const sampling_job *j, const float *images) {
                       images + i * model_elements(picture_maker_config(j->pictures)));
 }
 
-static igvk_status run_plain(sampling_job *j) {
-    igvk_status status = IGVK_OK;
-    const igvk_sample_options *o = j->o;
-    const model_config *c = &j->model.config;
-    image_batch *batch = NULL;
-    float *kept = NULL;
-    const bool autoguided = o->autoguidance[0];
+static igvk_status create_batch(const sampling_job *j, image_batch **out) {
+    const bool autoguided = j->o->autoguidance[0];
     parameter_set set = loaded_model_set(&j->model, SET_LOADED), weak = loaded_model_set(&j->weak, SET_WEAK);
     image_batch_options b = {.device = j->device,
                              .store = j->model.store,
-                             .config = c,
+                             .config = &j->model.config,
                              .parameters = &set,
                              .weak_config = autoguided ? &j->weak.config : NULL,
                              .weak_parameters = autoguided ? &weak : NULL,
                              .method = &j->method,
-                             .batch = sample_method_batch(o, &j->method),
+                             .batch = sample_method_batch(j->o, &j->method),
                              .expected = j->count};
-    TRY(image_batch_create(&b, &batch));
+    return image_batch_create(&b, out);
+}
+
+static igvk_status run_plain(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    const igvk_sample_options *o = j->o;
+    image_batch *batch = NULL;
+    float *kept = NULL;
+    TRY(create_batch(j, &batch));
     if ((j->plain || j->nearest) &&
         !(kept = calloc(j->count * model_elements(picture_maker_config(j->pictures)), sizeof *kept)))
         THROW(IGVK_ERROR_MEMORY, "out of memory for %llu images", (unsigned long long)j->count);
@@ -94,13 +98,34 @@ static igvk_status count_cell(void *user, const char *label, const float *images
 static igvk_status run_axes(sampling_job *j) {
     loaded_model *models[] = {&j->model, &j->compared};
     parameter_set sets[SHEET_MODELS];
+    uint32_t batch = 0;
     j->sheet.device = j->device;
     for (uint32_t k = 0; k < j->sheet.model_count; k++) {
         sets[k] = loaded_model_set(models[k], SET_LOADED);
         j->sheet.models[k].store = models[k]->store;
         j->sheet.models[k].parameters = &sets[k];
     }
-    return sheet_job_draw(&j->sheet, j->events, j->nearest ? count_cell : NULL, j);
+    if (!j->o->plan)
+        return sheet_job_draw(&j->sheet, j->events, j->nearest ? count_cell : NULL, j);
+    igvk_status status = sheet_job_plan(&j->sheet, &batch);
+    if (status == IGVK_OK)
+        sample_message(j, "%u images at once", batch);
+    return status;
+}
+
+static igvk_status plan_memory(sampling_job *j) {
+    igvk_status status = IGVK_OK;
+    image_batch *batch = NULL;
+    if (sample_has_axes(j)) {
+        TRY(run_axes(j));
+    } else {
+        TRY(create_batch(j, &batch));
+        sample_message(j, "%u images at once", image_batch_size(batch));
+    }
+    memory_plan_tell(j->device, false, 0, j->events);
+done:
+    image_batch_destroy(&batch);
+    return status;
 }
 
 // ---- all -------------------------------------------------------------------------------------------
@@ -117,6 +142,18 @@ static void tell_files(const sampling_job *j) {
         sample_message(j, "%llu images in %s", (unsigned long long)j->count, o->out);
 }
 
+// A batch that was asked for is refused by planning it, before weights are read or a folder is made.
+static igvk_status check_batch(const igvk_sample_options *o) {
+    igvk_sample_options *planned = o->batch && !o->plan ? malloc(sizeof *planned) : NULL;
+    if (!planned)
+        return IGVK_OK; // nothing to refuse, or memory that what follows asks for
+    *planned = *o;
+    planned->plan = true;
+    igvk_status status = igvk_sample(planned, NULL);
+    free(planned);
+    return status;
+}
+
 igvk_status igvk_sample(const igvk_sample_options *o, const igvk_events *events) {
     igvk_status status = IGVK_OK;
     sampling_job *j = calloc(1, sizeof *j);
@@ -124,7 +161,12 @@ igvk_status igvk_sample(const igvk_sample_options *o, const igvk_events *events)
         return fail_memory("a job", sizeof *j);
     j->o = o;
     j->events = events;
+    TRY(check_batch(o));
     TRY(sample_prepare(j));
+    if (o->plan) {
+        TRY(plan_memory(j));
+        goto done;
+    }
     TRY(sample_has_axes(j) ? run_axes(j) : run_plain(j));
     TRY(nearest_count_finish(j->nearest));
     tell_files(j);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sampling made ready: settings, refusals, sheets laid out, weights on the device.
 #include "api/device_choice.h"
+#include "api/memory_plan.h"
 #include "api/options.h"
 #include "api/recipes.h"
 #include "api/request_sheet.h"
@@ -33,9 +34,9 @@ static igvk_status check_options(const igvk_sample_options *o) {
     igvk_status status = options_check(igvk_sample_option_list(), o);
     if (status != IGVK_OK)
         return status;
-    if (!sheet && !o->out[0] && !o->npz[0] && !o->against[0])
+    if (!o->plan && !sheet && !o->out[0] && !o->npz[0] && !o->against[0])
         return fail(IGVK_ERROR_INVALID, "nothing to write: give --out DIR, --npz FILE, --sheet FILE or --against DIR");
-    if (axes && !sheet && !o->against[0])
+    if (axes && !o->plan && !sheet && !o->against[0])
         return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid are of a sheet: give --sheet FILE");
     if (axes && (o->out[0] || o->npz[0]))
         return fail(IGVK_ERROR_INVALID, "--sheet-rows and --grid draw a sheet alone: leave --out and --npz away");
@@ -189,7 +190,8 @@ static igvk_status read_inputs(sampling_job *j) {
     TRY(class_list_make(o->classes, o->count, o->seed, j->model.config.classes, j->model.class_names, &j->requests,
                         &j->count));
     TRY(check_count(j));
-    TRY(describe(j));
+    if (!o->plan) // it reads whole files
+        TRY(describe(j));
 done:
     return status;
 }
@@ -220,7 +222,7 @@ static igvk_status lay_out_axes(sampling_job *j) {
         if (!s->models[k].config->head_after && sheet_job_uses_ig(s))
             THROW(IGVK_ERROR_INVALID, "%s: has no auxiliary head: leave IG away", path);
     }
-    TRY(sheet_job_lay_out(s));
+    TRY(j->o->plan ? IGVK_OK : sheet_job_lay_out(s));
 done:
     return status;
 }
@@ -281,7 +283,9 @@ static igvk_status load_pictures(sampling_job *j) {
     igvk_status status = IGVK_OK;
     uint64_t bytes = 0;
     char text[32];
+    device_plan_kind(j->device, PLAN_DECODER);
     TRY(picture_maker_load(j->pictures, j->device, &bytes));
+    device_plan_kind(j->device, NULL);
     if (bytes)
         sample_message(j, "decoding takes %s of device memory, its weights included", format_bytes(text, bytes));
     if (picture_maker_previews(j->pictures))
@@ -294,10 +298,13 @@ done:
 igvk_status sample_prepare(sampling_job *j) {
     igvk_status status = IGVK_OK;
     TRY(read_inputs(j));
-    TRY(sample_has_axes(j) ? lay_out_axes(j) : lay_out_plain(j));
-    if (j->o->against[0])
+    if (sample_has_axes(j))
+        TRY(lay_out_axes(j));
+    else if (!j->o->plan)
+        TRY(lay_out_plain(j));
+    if (j->o->against[0] && !j->o->plan)
         TRY(open_dataset(j));
-    TRY(device_open(DEVICE_OPTIONS_OF(j->o), &j->device));
+    TRY(device_open(DEVICE_OPTIONS_OF(j->o, j->o->plan), &j->device));
     j->model.precision = j->compared.precision = j->weak.precision =
         precision_for(j->device, j->o->precision, j->events);
     TRY(loaded_model_load(j->device, &j->model));

@@ -160,6 +160,25 @@ done:
     return status;
 }
 
+igvk_status sheet_job_plan(sheet_job *j, uint32_t *least) {
+    igvk_status status = IGVK_OK;
+    image_batch *batch = NULL;
+    *least = UINT32_MAX;
+    for (uint32_t cell = 0; cell < sheet_job_cells(j); cell++) {
+        const uint32_t row = cell / j->group_count, model = row / j->row_count;
+        if (cell % (j->row_count * j->group_count) == 0)
+            TRY(choose_batch(j, model));
+        const sampling_method method = method_of(j, row % j->row_count, cell % j->group_count);
+        const image_batch_options o = batch_of(j, model, &method);
+        TRY(image_batch_create(&o, &batch));
+        *least = image_batch_size(batch) < *least ? image_batch_size(batch) : *least;
+        image_batch_destroy(&batch);
+    }
+done:
+    image_batch_destroy(&batch);
+    return status;
+}
+
 void sheet_job_cell_label(const sheet_job *j, uint32_t cell, char *out, size_t size) {
     uint32_t row = cell / j->group_count;
     const char *group = j->groups[cell % j->group_count].label;

@@ -55,6 +55,8 @@ bool sheet_job_uses_ig(const sheet_job *j);
 // done; sheet_job_close ends a job that is not drawn.
 igvk_status sheet_job_lay_out(sheet_job *j);
 void sheet_job_close(sheet_job *j);
+// On a planning device: makes ready what each cell needs, one after the other; the least batch of the models.
+igvk_status sheet_job_plan(sheet_job *j, uint32_t *batch);
 // Samples row by row and writes the PNG whole. Pictures of each row and group are also given to `each` (may be null)
 // with the row's label.
 typedef igvk_status (*sheet_cell)(void *user, const char *label, const float *images);

@@ -2,6 +2,7 @@
 // igvk_train: options to a run folder and the training loop.
 #include "api/device_choice.h"
 #include "api/loaded_model.h"
+#include "api/memory_plan.h"
 #include "api/options.h"
 #include "api/train_config.h"
 #include "api/train_optimizer.h"
@@ -39,9 +40,11 @@ static igvk_status make_absolute(char path[IGVK_TEXT]) {
     return IGVK_OK; // a path that does not resolve is refused where it is opened
 }
 
-static igvk_status check_new_run(const char *run) {
+static igvk_status check_new_run(const char *run, bool plan) {
     char **names = NULL;
     size_t count = 0;
+    if (plan)
+        return IGVK_OK;
     if (!run[0])
         return fail(IGVK_ERROR_INVALID, "--out: name the run folder to make, or --resume RUN to go on");
     if (!path_exists(run))
@@ -67,7 +70,7 @@ static igvk_status resolve(training_job *j, const igvk_train_options *o) {
         TRY(run_newest_checkpoint(o->resume, &j->resume_from));
         j->run = j->o.resume;
     } else {
-        TRY(check_new_run(o->out));
+        TRY(check_new_run(o->out, o->plan));
         j->run = j->o.out;
     }
     if (j->o.micro_batch && j->o.batch % j->o.micro_batch)
@@ -106,6 +109,7 @@ static void fill_trainer_options(const training_job *j, trainer_options *t) {
     t->label_dropout = t->model.classes ? o->label_dropout : 0;
     t->batch = (uint32_t)o->batch;
     t->micro_batch = (uint32_t)o->micro_batch;
+    t->recompute = o->recompute;
     t->seed = o->seed;
 }
 
@@ -188,14 +192,15 @@ static igvk_status prepare(training_job *j) {
     TRY(choose_model(j, info));
     train_resolve_optimizer(&l->trainer.model, &j->o);
     TRY(name_classes(j, info));
-    TRY(device_open(DEVICE_OPTIONS_OF(o), &j->device));
+    TRY(device_open(DEVICE_OPTIONS_OF(o, o->plan), &j->device));
     fill_trainer_options(j, &l->trainer);
     j->config_json = train_config_json(o, &l->trainer.model);
     if (!j->config_json) {
         status = fail_memory("the configuration", 0);
         goto done;
     }
-    TRY(make_run_folder(j));
+    if (!o->plan)
+        TRY(make_run_folder(j));
     l->data = j->data;
     l->run = j->run;
     l->resume_from = j->resume_from;
@@ -232,6 +237,19 @@ static void remove_started_run(const training_job *j) {
     free(kept_error);
 }
 
+// A sheet's memory comes and goes between steps, beside all else.
+static igvk_status plan_memory(training_job *j) {
+    igvk_status status = IGVK_OK;
+    uint32_t micro = 0;
+    char text[128];
+    TRY(training_loop_plan(&j->loop, &micro));
+    snprintf(text, sizeof text, "batch %llu, %u at once", (unsigned long long)j->o.batch, micro);
+    message(j, text);
+    memory_plan_tell(j->device, true, j->sheet.bytes, j->events);
+done:
+    return status;
+}
+
 igvk_status igvk_train(const igvk_train_options *o, const igvk_events *events) {
     igvk_status status = IGVK_OK;
     training_job *j = calloc(1, sizeof *j);
@@ -240,7 +258,7 @@ igvk_status igvk_train(const igvk_train_options *o, const igvk_events *events) {
     j->events = events;
     TRY(resolve(j, o));
     TRY(prepare(j));
-    TRY(training_loop(&j->loop));
+    TRY(o->plan ? plan_memory(j) : training_loop(&j->loop));
 done:
     if (status != IGVK_OK && j->made_run)
         remove_started_run(j);

@@ -112,6 +112,12 @@ static void on_progress(void *user, const igvk_progress *p) {
         keep_line();
 }
 
+static void on_plan(void *user, const igvk_plan_row *row) {
+    char text[32];
+    (void)user;
+    console_row("%-26s %12s", row->kind, bytes_text(text, row->bytes));
+}
+
 static bool on_stop(void *user) {
     (void)user;
     return stop_signal != 0;
@@ -141,7 +147,8 @@ static void take_signals(void) {
 // ---- beginning and end ------------------------------------------------------------------------------------
 
 const igvk_events *console_events(void) {
-    static const igvk_events events = {.message = on_message, .progress = on_progress, .stop = on_stop};
+    static const igvk_events events = {
+        .message = on_message, .progress = on_progress, .stop = on_stop, .plan = on_plan};
     const char *terminal = getenv("TERM");
     console.terminal = isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
     console.shown_at = console.terminal ? -1e9 : now();

@@ -70,6 +70,12 @@ void man_page(FILE *out) {
                                               "device to take where --device does not say: index or part of the name",
                                               "IGVK_DISABLE",
                                               "optional paths to switch off, as igvk info names them, comma-separated",
+                                              "IGVK_MEMORY",
+                                              "bytes of device memory to take at most; --plan plans for so many",
+                                              "IGVK_MAX_ALLOCATION",
+                                              "bytes that one allocation may have, if the device allows more",
+                                              "IGVK_MAX_BINDING",
+                                              "bytes that one tensor's binding may span, if the device allows more",
                                               "XDG_CACHE_HOME",
                                               "compiled pipelines are kept in igvk below it; else in ~/.cache/igvk",
                                               NULL};

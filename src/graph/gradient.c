@@ -13,8 +13,10 @@ typedef struct walk {
     uint32_t node_count; // nodes to differentiate; those from here on are the gradient's own
     const tensor_id *wrt;
     size_t wrt_count;
-    bool *wanted;        // by tensor: on a path to a wrt
-    tensor_id *gradient; // by tensor: the sum of the contributions met so far
+    bool *wanted;           // by tensor: on a path to a wrt
+    tensor_id *gradient;    // by tensor: the sum of the contributions met so far
+    uint32_t *copy_of;      // by node: 1 + the index of its copy, where it is computed again
+    uint32_t first_segment; // met, which is not computed again: nothing came since
 } walk;
 
 // ---- sums in epilogues -------------------------------------------------------------------------------
@@ -105,8 +107,17 @@ static void mark_wanted(walk *w) {
 // ---- the walk ----------------------------------------------------------------------------------------
 
 // A tensor that is some gradient counts as read, so that no sum is fused into what two gradients share.
-static void claim(graph *g, tensor_id t) { record_of(g, tensor_of(g, t)->root)->reads++; }
-static void release(graph *g, tensor_id t) { record_of(g, tensor_of(g, t)->root)->reads--; }
+static void claim(graph *g, tensor_id t) {
+    record_of(g, tensor_of(g, t)->root)->reads++;
+}
+static void release(graph *g, tensor_id t) {
+    record_of(g, tensor_of(g, t)->root)->reads--;
+}
+
+static bool is_own(const walk *w, tensor_id t) {
+    const uint32_t producer = tensor_of(w->graph, t)->producer;
+    return producer > w->node_count && node_of(w->graph, producer - 1)->segment == 0;
+}
 
 // Adds `t` (claimed) to the gradient of `of`.
 static void contribute(walk *w, tensor_id of, tensor_id t) {
@@ -114,7 +125,7 @@ static void contribute(walk *w, tensor_id of, tensor_id t) {
     tensor_id key = tensor_whole(g, of), sum = w->gradient[key.i];
     if (tensor_is(sum)) {
         release(g, t);
-        bool own = tensor_of(g, t)->producer > w->node_count; // a forward node's output must stay what it is
+        bool own = is_own(w, t); // a forward node's output must stay what it is, and its copy's
         tensor_id total = own ? fuse_add(g, t, sum) : NO_TENSOR;
         if (!tensor_is(total))
             total = graph_node(g, g->add, NULL, (tensor_id[]){sum, in_shape(g, t, shape_of(g, sum))}, 2);
@@ -159,6 +170,21 @@ static bool gradient_fits(graph *g, uint32_t index, tensor_id input, tensor_id d
     return false;
 }
 
+// The node whose values the gradient of node `index` reads: itself, or, of a segment that is computed again, its copy,
+// made with the segment's other nodes when the first of them is met.
+static uint32_t node_to_read(walk *w, uint32_t index) {
+    const uint32_t segment = node_of(w->graph, index)->segment;
+    if (!w->graph->recomputes || !segment)
+        return index;
+    if (!w->first_segment)
+        w->first_segment = segment;
+    if (segment == w->first_segment)
+        return index;
+    if (!w->copy_of[index] && !segment_copy(w->graph, index, w->copy_of, w->node_count))
+        return index;
+    return w->copy_of[index] - 1;
+}
+
 static void walk_node(walk *w, uint32_t index) {
     graph *g = w->graph;
     const node n = *node_of(g, index); // a copy: the rule appends
@@ -170,7 +196,9 @@ static void walk_node(walk *w, uint32_t index) {
     }
     if (!reached || !n.op->gradient || !node_wants(w, index, want))
         return;
-    n.op->gradient(g, index, dy, want, dx);
+    const uint32_t read = node_to_read(w, index);
+    if (g->status == IGVK_OK)
+        n.op->gradient(g, read, dy, want, dx);
     for (uint32_t k = 0; k < n.input_count && g->status == IGVK_OK; k++) {
         want[k] = want[k] && tensor_is(dx[k]);
         if (want[k] && gradient_fits(g, index, n.inputs[k], dx[k]))
@@ -234,7 +262,8 @@ igvk_status graph_gradient(graph *g, const tensor_id *outputs, const tensor_id *
         return graph_check(g);
     w.wanted = calloc(tensor_count, sizeof *w.wanted);
     w.gradient = calloc(tensor_count, sizeof *w.gradient);
-    if (!w.wanted || !w.gradient)
+    w.copy_of = calloc((size_t)w.node_count + 1, sizeof *w.copy_of);
+    if (!w.wanted || !w.gradient || !w.copy_of)
         graph_keep_failure(g, fail_memory("the gradient's walk", tensor_count * sizeof *w.gradient));
     else
         run_walk(&w, outputs, seeds, output_count);
@@ -247,5 +276,6 @@ igvk_status graph_gradient(graph *g, const tensor_id *outputs, const tensor_id *
         release_gradients(&w, tensor_count);
     free(w.wanted);
     free(w.gradient);
+    free(w.copy_of);
     return g->status == IGVK_OK ? IGVK_OK : graph_check(g);
 }

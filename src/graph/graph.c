@@ -123,7 +123,7 @@ tensor_id graph_node_assign(graph *g, const struct operator *op, const void *att
         return NO_TENSOR;
     if (input_count > NODE_MAX_INPUTS)
         return graph_fail(g, "%s: %zu inputs, at most %d", op->name, input_count, NODE_MAX_INPUTS);
-    node n = {.op = op, .input_count = (uint32_t)input_count};
+    node n = {.op = op, .segment = g->segment, .input_count = (uint32_t)input_count};
     if (input_count)
         memcpy(n.inputs, inputs, input_count * sizeof *inputs);
     output_shapes shapes = {0};

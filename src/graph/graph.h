@@ -69,6 +69,7 @@ struct operator; // graph/operator.h
 typedef struct node {
     const struct operator *op;
     const void *attributes; // op->attributes_size bytes, the graph's own copy
+    uint32_t segment; // it is part of; 0: none
     uint32_t input_count, output_count;
     tensor_id inputs[NODE_MAX_INPUTS]; // may hold NO_TENSOR where the operator allows an input to be absent
     tensor_id outputs[NODE_MAX_OUTPUTS];
@@ -120,6 +121,14 @@ arena *graph_arena(graph *g); // for attributes and names that must live as long
 // While set, operators keep what their gradient rules need (pre-activations, log-sum-exp, row statistics).
 void graph_keep_for_gradient(graph *g, bool keep);
 bool graph_keeps_for_gradient(const graph *g);
+
+// Nodes appended between the two are one segment: a model's block, which can be computed again as a whole. A segment
+// within another is part of the outer one.
+void graph_segment_begin(graph *g);
+void graph_segment_end(graph *g);
+// While set, graph_gradient computes segments again instead of keeping what is inside them: the backward pass of each,
+// but of the one that it meets first, starts with copies of its nodes. The same bits, more work, less memory.
+void graph_recompute(graph *g, bool recompute);
 
 // Makes `state` + `value` overwrite `state` (same shape): the producer of `value` adds in its epilogue where it
 // can (operator.fuse_add) and writes in place, else an `add` node follows. `value` is not to be read afterwards,

@@ -22,7 +22,8 @@ struct graph {
     tensor_record *tensors; // [0] is what NO_TENSOR shows
     size_t tensor_count, tensor_capacity;
     uint32_t first_external;
-    bool keeps_for_gradient;
+    bool keeps_for_gradient, recomputes;
+    uint32_t segment, segment_count, segment_depth; // the open one, 0 none; ids are 1 ..
     igvk_status status; // the first failure, and its text
     char text[1024];
 };
@@ -42,6 +43,10 @@ tensor_id tensor_whole(const graph *g, tensor_id t);
 void tensor_assign(graph *g, tensor_id t, tensor_id state);
 // Whether `t` reads bytes of `other`'s value: the same root, both old or both new, overlapping ranges.
 bool tensor_overlaps(const graph *g, tensor_id t, tensor_id other);
+
+// Appends copies of the nodes of last's segment up to `last`; copy_of[i], of the graph's first node_count nodes, becomes
+// 1 + the index of the copy of node i. False, and the failure kept, where that cannot be.
+bool segment_copy(graph *g, uint32_t last, uint32_t *copy_of, uint32_t node_count);
 
 // For messages: "'blocks.0.x' (4x16)" and "node 12 (linear 'blocks.0.x')".
 #define DESCRIPTION_SIZE 192

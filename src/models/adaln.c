@@ -343,7 +343,9 @@ model_outputs adaln_build(graph *g, const model_config *c, const parameter_set *
     tensor_id x = graph_label(g, adaln_embed_patches(&b, in->x, table), "tokens");
     b.conditioning = op_activation(g, adaln_embed_conditions(&b, in->t, in->labels), ACTIVATION_SILU);
     for (uint32_t i = 0; i < c->depth; i++) {
+        graph_segment_begin(g);
         x = graph_label(g, adaln_block(&b, x, block_name((char[32]){0}, i)), "block.%u", i);
+        graph_segment_end(g);
         if (i + 1 != c->head_after)
             continue;
         graph_keep_for_gradient(g, keeps);

@@ -184,9 +184,11 @@ static tensor_id encode(adaln_builder *b, tensor_id x, bool head_only, model_out
         const uint32_t own = i % half;
         const bool second = i >= half;
         block_name(name, second ? "en_outblocks" : "en_inblocks", own);
+        graph_segment_begin(b->g);
         if (second)
             x = join_skip(b, x, skips[half - 1 - own], name);
         x = graph_label(b->g, adaln_block(b, x, name), second ? "en_out.%u" : "en_in.%u", own);
+        graph_segment_end(b->g);
         if (!second)
             skips[own] = x;
         if (i + 1 == b->c->head_after)
@@ -202,8 +204,10 @@ static tensor_id interpolate(adaln_builder *b, tensor_id x, const token_order *o
     if (order)
         x = put_back(b, x, order);
     x = op_add(b->g, x, positions(b, "decoder_pos_embed", images));
+    graph_segment_begin(b->g);
     if (order)
         x = op_select_tokens(b->g, x, adaln_block(b, x, "sideblocks.0"), order);
+    graph_segment_end(b->g);
     return graph_label(b->g, x, "dec_in");
 }
 
@@ -225,7 +229,9 @@ static model_outputs mdt_build(graph *g, const model_config *c, const parameter_
     x = interpolate(&b, x, in->order, images);
     for (uint32_t i = 0; i < c->decode_layers; i++) {
         block_name(name, "de_blocks", i);
+        graph_segment_begin(g);
         x = graph_label(g, adaln_block(&b, join_skip(&b, x, embedded, name), name), "de.%u", i);
+        graph_segment_end(g);
     }
     out.final_output = graph_label(g, adaln_final_layer(&b, x, "final_layer"), "D_f");
     return out;

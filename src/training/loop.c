@@ -408,6 +408,14 @@ done:
     return status;
 }
 
+igvk_status training_loop_plan(const loop_options *o, uint32_t *micro_batch) {
+    loop l = {.o = o};
+    igvk_status status = create_trainer(&l);
+    *micro_batch = status == IGVK_OK ? trainer_micro_batch(l.trainer) : 0;
+    trainer_destroy(&l.trainer);
+    return status;
+}
+
 static igvk_status start_weights(loop *l) {
     igvk_status status = IGVK_OK;
     const loop_options *o = l->o;

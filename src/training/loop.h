@@ -28,6 +28,8 @@ typedef struct loop_options {
     void *sheet_user;
 } loop_options;
 
+// What training_loop would put on the device, on a planning device: the micro-batch that it takes. No file is touched.
+igvk_status training_loop_plan(const loop_options *o, uint32_t *micro_batch);
 // IGVK_INTERRUPTED where the user stopped it, after saving.
 igvk_status training_loop(const loop_options *o);
 

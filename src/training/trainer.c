@@ -10,6 +10,7 @@
 #include "vulkan/parameter_memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ graph *trainer_micro_graph(const trainer *t, uint32_t count) {
     graph *g = graph_new();
     if (!g)
         return NULL;
+    graph_recompute(g, o->recompute);
     batch_source source = {.count = count, .ring = BATCH_RING, .label_dropout = o->label_dropout};
     training_batch batch = build_batch(g, &o->model, &source);
     build_micro(g, &o->model, t->layout, &o->objective, &batch);
@@ -67,15 +69,6 @@ static uint64_t resident_bytes(const trainer *t, uint32_t micro) {
     return training_state_bytes(t->layout) + (BATCH_RING + 1) * images + t->o.reserve;
 }
 
-static igvk_status refuse_memory(const trainer *t, uint64_t need, uint64_t available) {
-    char a[32], b[32];
-    return fail(IGVK_ERROR_DEVICE_MEMORY,
-                "training needs %s of device memory with one image at a time, %s are free: "
-                "choose a smaller model or image size, or another --device",
-                format_bytes(a, need), format_bytes(b, available));
-    (void)t;
-}
-
 // What lies in the store is allocated in one piece each; what the plan places and dispatches bind was checked before.
 static bool fits_limits(const trainer *t, const compiled_graph *micro) {
     uint64_t limit = device_capabilities(t->o.device)->max_allocation;
@@ -86,31 +79,82 @@ static bool fits_limits(const trainer *t, const compiled_graph *micro) {
     return true;
 }
 
-// The largest divisor of the batch whose plan fits; keeps that plan.
+typedef struct micro_fit {
+    uint64_t need, available; // bytes; need 0: beyond a limit of the device
+    bool fits;
+} micro_fit;
+
+// Plans the micro program for `count` images at once; *micro is compiled where it fits, else empty.
+static igvk_status fit_micro(const trainer *t, uint32_t count, compiled_graph *micro, micro_fit *fit) {
+    *fit = (micro_fit){.available = (uint64_t)((double)device_memory_free(t->o.device) * USABLE_SHARE)};
+    igvk_status status = trainer_compile_micro(t, count, micro);
+    if (status == IGVK_ERROR_DEVICE_MEMORY && count > 1)
+        return IGVK_OK;
+    if (status != IGVK_OK)
+        return status;
+    fit->need = resident_bytes(t, count) + micro->plan.peak;
+    fit->fits = fits_limits(t, micro) && fit->need <= fit->available;
+    if (!fit->fits)
+        compiled_graph_free(micro);
+    return IGVK_OK;
+}
+
+// The largest divisor of the batch, at most `most`, whose plan fits; keeps that plan. *count is 0 where none does.
+static igvk_status largest_micro(const trainer *t, uint32_t most, uint32_t *count, compiled_graph *micro,
+                                 micro_fit *fit) {
+    for (*count = most; *count >= 1; (*count)--) {
+        igvk_status status = t->o.batch % *count ? IGVK_OK : fit_micro(t, *count, micro, fit);
+        if (status != IGVK_OK || (t->o.batch % *count == 0 && fit->fits))
+            return status;
+    }
+    return IGVK_OK;
+}
+
+// Not even one image fits: whether it would if blocks were computed again is found by planning that.
+static igvk_status refuse_memory(trainer *t, const micro_fit *one) {
+    igvk_status status = IGVK_OK;
+    char need[32], unused[32], way_out[96] = "";
+    compiled_graph micro = {0};
+    micro_fit again = {0};
+    if (!t->o.recompute) {
+        t->o.recompute = true;
+        TRY(fit_micro(t, 1, &micro, &again));
+        if (again.fits)
+            snprintf(way_out, sizeof way_out, "give --recompute, with which it takes %s, or ",
+                     format_bytes(need, again.need));
+    }
+    status = fail(IGVK_ERROR_DEVICE_MEMORY,
+                  "training needs %s of device memory with one image at a time, %s are free: %schoose a smaller model "
+                  "or image size, or another --device",
+                  format_bytes(need, one->need), format_bytes(unused, one->available), way_out);
+done:
+    compiled_graph_free(&micro);
+    return status;
+}
+
+// --micro-batch says how many, else the most that fit.
 static igvk_status choose_micro(trainer *t, compiled_graph *micro) {
     igvk_status status = IGVK_OK;
-    uint64_t available = (uint64_t)((double)device_memory_free(t->o.device) * USABLE_SHARE), need = 0;
-    uint32_t fixed = t->o.micro_batch;
-    for (uint32_t count = fixed ? fixed : t->o.batch; count >= 1; count--) {
-        if (t->o.batch % count)
-            continue;
-        status = trainer_compile_micro(t, count, micro);
-        bool too_large = status == IGVK_ERROR_DEVICE_MEMORY && count > 1 && !fixed; // beyond a limit
-        if (status != IGVK_OK && !too_large)
-            return status;
-        need = resident_bytes(t, count) + micro->plan.peak;
-        if (status == IGVK_OK && fits_limits(t, micro) && need <= available) {
-            t->micro = count;
-            return IGVK_OK;
-        }
-        compiled_graph_free(micro);
-        if (fixed)
-            return fail(IGVK_ERROR_DEVICE_MEMORY,
-                        "--micro-batch %u does not fit the device: leave it away to take the largest "
-                        "that does",
-                        fixed);
+    micro_fit fit = {0};
+    uint32_t fixed = t->o.micro_batch, largest = 0;
+    if (fixed) {
+        TRY(fit_micro(t, fixed, micro, &fit));
+        largest = fit.fits ? fixed : 0;
     }
-    return refuse_memory(t, need, available);
+    if (!largest)
+        TRY(largest_micro(t, fixed ? fixed - 1 : t->o.batch, &largest, micro, &fit));
+    if (!largest) {
+        status = refuse_memory(t, &fit);
+        goto done;
+    }
+    if (fixed && largest != fixed)
+        THROW(IGVK_ERROR_DEVICE_MEMORY,
+              "--micro-batch %u does not fit the device: %u is the most that do%s; leave it away to take the most that "
+              "fit then",
+              fixed, largest, t->o.recompute ? "" : ", without --recompute");
+    t->micro = largest;
+done:
+    return status;
 }
 
 // ---- making and unmaking ---------------------------------------------------------------------------

@@ -16,6 +16,7 @@ typedef struct trainer_options {
     double label_dropout;
     uint32_t batch;       // effective
     uint32_t micro_batch; // divides batch; 0: the largest divisor whose plan fits the free memory
+    bool recompute;       // blocks are computed again in the backward pass instead of kept: the same bits, less memory
     uint64_t seed;
     uint64_t reserve; // bytes of device memory left for what runs between steps (sample sheets)
 } trainer_options;

@@ -131,29 +131,53 @@ done:
     return status;
 }
 
+static igvk_status limit_from(const char *variable, uint64_t *limit) {
+    const char *text = getenv(variable);
+    return *limit || !text || !*text ? IGVK_OK : parse_u64(variable, text, 1, UINT64_MAX / 4, limit);
+}
+
+static igvk_status limits_from_environment(device_options *o) {
+    igvk_status status = IGVK_OK;
+    TRY(limit_from("IGVK_MAX_ALLOCATION", &o->max_allocation));
+    TRY(limit_from("IGVK_MAX_BINDING", &o->max_binding));
+    TRY(limit_from("IGVK_MEMORY", &o->memory));
+done:
+    return status;
+}
+
+static igvk_status open_queue(device *d) {
+    igvk_status status = IGVK_OK;
+    TRY(create_logical(d));
+    TRY(submissions_create(d));
+    TRY(pipelines_create(d));
+done:
+    return status;
+}
+
 #define GENTLE_SUBMIT_MS 10.0 // less than a frame
 
-igvk_status device_open(const device_options *o, device **out) {
+igvk_status device_open(const device_options *given, device **out) {
     igvk_status status = IGVK_OK;
-    device_options defaults = {0};
+    device_options limited = given ? *given : (device_options){0};
+    const device_options *o = &limited;
     physical_device *devices = NULL;
     size_t count = 0, chosen = 0;
-    if (!o)
-        o = &defaults;
     *out = NULL;
     device *d = calloc(1, sizeof *d);
     if (!d)
         return fail_memory("a device", sizeof *d);
+    TRY(limits_from_environment(&limited));
     TRY(instance_create(&d->instance));
     TRY(physical_devices(d->instance, o, &devices, &count));
     TRY(choose(devices, count, o->select, &chosen));
     d->physical = devices[chosen];
-    d->memory_at_open = d->physical.facts.free_bytes;
     d->gentle = o->gentle;
     d->max_submit_ms = o->max_submit_ms > 0 ? o->max_submit_ms : o->gentle ? GENTLE_SUBMIT_MS : 0;
-    TRY(create_logical(d));
-    TRY(submissions_create(d));
-    TRY(pipelines_create(d));
+    d->memory_limit = o->memory;
+    d->planning = o->planning;
+    d->memory_at_open = device_memory_free(d);
+    if (!d->planning)
+        TRY(open_queue(d));
     *out = d;
     d = NULL;
 done:
@@ -186,13 +210,25 @@ const capabilities *device_capabilities(const device *d) {
     return &d->physical.facts.capabilities;
 }
 
-uint64_t device_memory_free(const device *d) {
+static uint64_t less(uint64_t all, uint64_t used) {
+    return all > used ? all - used : 1; // 0 would mean that nobody knows
+}
+
+// What the device and its system say.
+static uint64_t memory_told(const device *d) {
     uint64_t unused = physical_memory_free(&d->physical);
     // Without a budget that is the whole heap, of which at least this much is taken.
     bool told = d->physical.facts.capabilities.cpu || device_has(d, OPTIONAL_MEMORY_BUDGET);
-    if (told)
+    if (!unused || (told && !d->planning))
         return unused;
-    return unused > d->memory_used ? unused - d->memory_used : 0;
+    return less(unused, d->memory_used);
+}
+
+uint64_t device_memory_free(const device *d) {
+    if (!d->memory_limit)
+        return memory_told(d);
+    const uint64_t told = memory_told(d), limit = less(d->memory_limit, d->memory_used);
+    return d->planning || !told || limit < told ? limit : told;
 }
 
 uint64_t device_memory_used(const device *d) {

@@ -46,7 +46,10 @@ typedef struct device_options {
     bool no_address;        // bind by descriptors (checked builds, tests)
     uint64_t max_allocation; // 0: the device's; else a lower limit (tests)
     uint64_t max_binding;    // likewise
+    uint64_t memory;         // 0: what is free; else as if no more were, or on a planning device as if so much were
+    bool planning;           // memory is counted, not allocated (vulkan/planning.h)
 } device_options;
+// Where they are 0, IGVK_MAX_ALLOCATION, IGVK_MAX_BINDING and IGVK_MEMORY give the three limits in bytes.
 igvk_status device_open(const device_options *o, device **out);
 void device_close(device **d);
 

@@ -5,6 +5,7 @@
 
 #include "graph/lower.h"
 #include "vulkan/physical.h"
+#include "vulkan/planning.h"
 #include "vulkan/program.h"
 #include "vulkan/shaders.h"
 
@@ -21,6 +22,7 @@ typedef struct device_buffer {
     uint64_t bytes;          // asked for
     uint64_t allocated;      // taken from the device
     void *mapped;            // null where the host does not see it
+    size_t kind;             // on a planning device
 } device_buffer;
 
 // `what` names the need where memory is out. On failure *out is empty.
@@ -106,6 +108,19 @@ const device_buffer *store_buffer(const store *s, const char *name); // null whe
 const device_buffer *workspace_block(const workspace *w, size_t block); // null where not reserved
 uint64_t workspace_generation(const workspace *w);                      // changes where a block moves
 
+// ---- planning.c ------------------------------------------------------------------------------------------
+typedef struct planned {
+    planned_memory now[PLANNED_KINDS], at_peak[PLANNED_KINDS];
+    size_t count;
+    uint64_t peak, activations;
+    const char *kind; // of all that comes; null: by names
+} planned;
+
+// Counts a buffer of b->bytes; what the host is to see it gets, in memory of the host.
+igvk_status planned_buffer(device *d, const char *what, buffer_place place, device_buffer *b);
+void planned_buffer_release(device *d, device_buffer *b);
+void planned_activations(device *d, uint64_t bytes); // that a program in a workspace needs at once
+
 // ---- device.c --------------------------------------------------------------------------------------------
 struct device {
     VkInstance instance;
@@ -116,6 +131,9 @@ struct device {
     pipelines pipelines;
     submissions submissions;
     device_buffer staging; // made at the first copy that needs it
+    bool planning; // nothing below the physical device is there
+    planned planned;
+    uint64_t memory_limit; // free when opened, whatever the system says; 0: as it says
     uint64_t memory_used;
     uint64_t memory_at_open; // free then
     double max_submit_ms;    // 0: by the kind of device

@@ -93,6 +93,8 @@ igvk_status buffer_create(device *d, const char *what, uint64_t bytes, buffer_pl
     TRY(check_limits(d, what, bytes));
     if (place == PLACE_DEVICE || d->physical.facts.capabilities.cpu)
         TRY(memory_check_room(d, what, bytes));
+    if (d->planning)
+        return planned_buffer(d, what, place, out);
     VkBufferCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = bytes,
@@ -120,6 +122,8 @@ done:
 }
 
 void buffer_destroy(device *d, device_buffer *b) {
+    if (d->planning)
+        planned_buffer_release(d, b);
     if (b->handle)
         d->vk.vkDestroyBuffer(d->handle, b->handle, NULL);
     if (b->memory) {

@@ -74,6 +74,8 @@ done:
 
 igvk_status parameter_memory_fill(store *s, const parameter_set *set, const parameter_source *source) {
     igvk_status status = IGVK_OK;
+    if (store_is_planned(s))
+        return IGVK_OK;
     float *piece = malloc(PARAMETER_PIECE * sizeof *piece);
     if (!piece)
         return fail_memory("a piece of a parameter", PARAMETER_PIECE * sizeof *piece);

@@ -84,6 +84,11 @@ igvk_status program_record(device *d, const dispatch_list *l, const memory_plan 
         status = fail_memory("a program's barriers", l->count);
         goto done;
     }
+    if (d->planning) {
+        *out = p;
+        p = NULL;
+        goto done;
+    }
     TRY(locate_all(p, l, plan, s));
     TRY(barriers_make(l, plan, before));
     TRY(record_commands(p, l, before, o));
@@ -104,8 +109,10 @@ void program_destroy(program **program_at) {
     (void)device_wait_for(d, p->last_ticket);
     for (size_t i = 0; i < p->part_count; i++)
         command_buffer_free(d, &p->parts[i]);
-    d->vk.vkDestroyDescriptorPool(d->handle, p->sets, NULL); // takes null
-    d->vk.vkDestroyQueryPool(d->handle, p->queries, NULL);
+    if (!d->planning) {
+        d->vk.vkDestroyDescriptorPool(d->handle, p->sets, NULL); // takes null
+        d->vk.vkDestroyQueryPool(d->handle, p->queries, NULL);
+    }
     free(p->parts);
     free(p->locations);
     free(p);
@@ -120,6 +127,8 @@ static double cpu_microseconds(void) {
 igvk_status program_run(program *p, uint64_t *ticket) {
     igvk_status status = IGVK_OK;
     double start = cpu_microseconds();
+    if (p->device->planning)
+        THROW(IGVK_ERROR_INTERNAL, "a program was run on a planning device");
     if (workspace_generation(p->workspace) != p->generation)
         THROW(IGVK_ERROR_INTERNAL, "the workspace grew after a program was recorded: reserve for all, then record");
     TRY(submit_run(p->device, p->parts, p->part_count, &p->last_ticket));

@@ -55,6 +55,10 @@ const device_buffer *store_buffer(const store *s, const char *name) {
     return e ? &e->buffer : NULL;
 }
 
+bool store_is_planned(const store *s) {
+    return s->device->planning;
+}
+
 bool store_has(const store *s, const char *name) {
     return find(s, name) != NULL;
 }
@@ -108,7 +112,7 @@ static igvk_status need_staging(device *d) {
     uint64_t bytes = STAGING_BYTES;
     if (bytes > device_capabilities(d)->max_allocation)
         bytes = device_capabilities(d)->max_allocation;
-    return buffer_create(d, "the staging buffer", bytes, PLACE_HOST, &d->staging);
+    return buffer_create(d, PLANNED_STAGING, bytes, PLACE_HOST, &d->staging);
 }
 
 // Host to buffer (`write`) or back, through the staging buffer in pieces.
@@ -133,10 +137,17 @@ done:
     return status;
 }
 
+// Copies do nothing, but where the host does not see the device's memory they stage.
+static igvk_status planned_copy(device *d) {
+    return device_has(d, OPTIONAL_UNIFIED) ? IGVK_OK : need_staging(d);
+}
+
 igvk_status buffer_write(device *d, const device_buffer *b, uint64_t offset, const void *data, uint64_t bytes) {
     igvk_status status = device_wait(d);
     if (status != IGVK_OK || !bytes)
         return status;
+    if (d->planning)
+        return planned_copy(d);
     if (!b->mapped)
         return staged_copy(d, b, offset, (char *)(uintptr_t)data, bytes, true);
     memcpy((char *)b->mapped + offset, data, bytes);
@@ -147,6 +158,10 @@ igvk_status buffer_read(device *d, const device_buffer *b, uint64_t offset, void
     igvk_status status = device_wait(d);
     if (status != IGVK_OK || !bytes)
         return status;
+    if (d->planning) {
+        memset(data, 0, bytes);
+        return planned_copy(d);
+    }
     if (!b->mapped)
         return staged_copy(d, b, offset, data, bytes, false);
     memcpy(data, (const char *)b->mapped + offset, bytes);
@@ -170,6 +185,8 @@ static igvk_status fill(device *d, const device_buffer *b, uint64_t offset, uint
     igvk_status status = device_wait(d);
     if (status != IGVK_OK || !bytes)
         return status;
+    if (d->planning)
+        return IGVK_OK;
     if (!b->mapped) {
         transfer t = {.to = b->handle, .region = {.dstOffset = offset, .size = bytes}, .word = word};
         return run_transfer(d, &t);
@@ -242,7 +259,7 @@ igvk_status store_copy(store *s, const char *from, uint64_t from_offset, const c
     uint64_t apart = from_offset > to_offset ? from_offset - to_offset : to_offset - from_offset;
     if (source == target && apart < bytes)
         THROW(IGVK_ERROR_INTERNAL, "'%s': a copy over itself", from);
-    if (!bytes)
+    if (!bytes || s->device->planning)
         goto done;
     transfer t = {.from = source->buffer.handle,
                   .to = target->buffer.handle,

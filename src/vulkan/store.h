@@ -18,6 +18,7 @@ void store_destroy(store **s);
 // Adds zeroed memory of that name. The same name and size again is no error (the memory stays as it is);
 // another size is. Refuses beyond the largest allocation, by name.
 igvk_status store_add(store *s, const char *name, uint64_t bytes, store_kind kind);
+bool store_is_planned(const store *s); // on a planning device: there is nothing to fill
 bool store_has(const store *s, const char *name);
 uint64_t store_bytes(const store *s, const char *name); // 0 where absent
 

@@ -31,7 +31,7 @@ void workspace_destroy(workspace **w) {
     *w = NULL;
 }
 
-#define WHAT "the workspace for activations"
+#define WHAT PLANNED_WORKSPACE
 
 // Refused whole, before the first block is taken.
 static igvk_status check_growth(const workspace *w, const memory_plan *p) {
@@ -46,6 +46,8 @@ static igvk_status check_growth(const workspace *w, const memory_plan *p) {
 igvk_status workspace_reserve(workspace *w, const memory_plan *p) {
     igvk_status status = IGVK_OK;
     TRY(check_growth(w, p));
+    if (w->device->planning)
+        planned_activations(w->device, p->live_peak);
     if (!ARRAY_RESERVE(w->blocks, w->capacity, p->block_count + 1)) {
         status = fail_memory("a workspace", p->block_count * sizeof *w->blocks);
         goto done;

@@ -370,6 +370,71 @@ static void test_random(void **state_) {
     }
 }
 
+// ---- computed again ----------------------------------------------------------------------------------
+
+#define SEGMENTS 3
+#define INSIDE 100
+
+// Segments x := (x^2 as a row)^2, and what the sum's gradient with respect to the first x is. inside[k] is in segment k.
+static tensor_id squares_of_squares(graph *g, tensor_id inside[SEGMENTS]) {
+    tensor_id x = input(g, "x", INSIDE), first = x;
+    for (uint32_t k = 0; k < SEGMENTS; k++) {
+        graph_segment_begin(g);
+        inside[k] = graph_view(g, multiply(g, x, x), 0, SHAPE(1, INSIDE), NULL);
+        graph_segment_begin(g);
+        x = graph_view(g, multiply(g, inside[k], inside[k]), 0, SHAPE(INSIDE), NULL);
+        graph_segment_end(g);
+        graph_segment_end(g);
+    }
+    return gradient_of(g, total(g, x), first);
+}
+
+static bool reads(const graph *g, const node *n, tensor_id t) {
+    for (uint32_t k = 0; k < n->input_count; k++)
+        if (tensor_same(tensor_of(g, n->inputs[k])->root, tensor_of(g, t)->root))
+            return true;
+    return false;
+}
+
+// Besides the forward pass (two products a segment) none reads what is inside a segment, but of the last.
+static void test_computed_again(void **state_) {
+    (void)state_;
+    tensor_id inside[SEGMENTS], plain_dx, dx;
+    host plain, again;
+    graph *g = test_graph(), *h = test_graph();
+    plain_dx = squares_of_squares(g, inside);
+    graph_recompute(h, true);
+    dx = squares_of_squares(h, inside);
+    for (uint32_t i = 2 * SEGMENTS; i < graph_node_count(h); i++)
+        for (uint32_t k = 0; k + 1 < SEGMENTS; k++)
+            assert_false(reads(h, node_of(h, i), inside[k]));
+    assert_int_equal(graph_node_count(h), graph_node_count(g) + 2 * (SEGMENTS - 1));
+    run(g, &plain_dx, 1, &plain);
+    run(h, &dx, 1, &again);
+    assert_memory_equal(host_at(&plain, plain_dx), host_at(&again, dx), INSIDE * sizeof(float));
+    host_close(&plain);
+    host_close(&again);
+    graph_destroy(&g);
+    graph_destroy(&h);
+}
+
+static void test_states_are_not_assigned_again(void **state_) {
+    (void)state_;
+    graph *g = test_graph();
+    tensor_id x = input(g, "x", 2), y = NO_TENSOR;
+    graph_recompute(g, true);
+    for (int k = 0; k < 2; k++) {
+        graph_segment_begin(g);
+        y = multiply(g, tensor_is(y) ? y : x, x);
+        assign(g, y, state(g, k ? "b" : "a", 2));
+        y = multiply(g, y, x);
+        graph_segment_end(g);
+    }
+    tensor_id seed = fill(g, SHAPE(2), 1), dx;
+    assert_int_equal(graph_gradient(g, &y, &seed, 1, &x, 1, &dx), IGVK_ERROR_INVALID);
+    assert_refused(g, "assigns a state");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sum_in_the_epilogue),
@@ -385,6 +450,8 @@ int main(void) {
         cmocka_unit_test(test_accumulate_shared),
         cmocka_unit_test(test_newer_sum),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_computed_again),
+        cmocka_unit_test(test_states_are_not_assigned_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
