@@ -181,10 +181,13 @@ typedef struct igvk_sample_options {
     double autoguidance_scale;    // with it: final + (scale - 1)(final - the weak model's), 1: off; ig_low and ig_high
     char classes[IGVK_TEXT]; // "A,B", "3-7", "all", "random", "balanced"
     char device[IGVK_TEXT];
+    double max_submit_ms; // 0: by the kind of device
+    bool gentle;          // short submissions and pauses: the display keeps its share
     bool plan; // tells events->plan what memory sampling would take and ends; nothing is written or allocated
     char against[IGVK_TEXT]; // dataset: report how many samples' nearest training image has the asked class
     char nearest_sheet[IGVK_TEXT]; // PNG: each sample and, below it, its nearest training image of `against`
     uint32_t weights;        // 0 EMA, 1 model
+    uint32_t precision;      // of the weights of matrix products on the device: 0 f32, 1 f16, 2 bf16; sums are f32
     uint32_t mode;           // 0 the model's usual one, 1 SDE, 2 ODE
     uint32_t solver;         // of an ODE: 0 Euler, or Heun by `heun`; 1 Euler, 2 Heun, 3 midpoint, 4 dopri5; of
                              // discrete times (DiT, MDTv2): 0 or 5 DDPM, 6 DDIM
@@ -219,6 +222,8 @@ typedef struct igvk_train_options {
     uint32_t init_weights;  // which of its weights: 0 EMA, 1 model
     bool train_head_only;   // with `init`: all but the auxiliary head stays as it is, and the head may be new
     char device[IGVK_TEXT];
+    double max_submit_ms; // 0: by the kind of device
+    bool gentle;          // short submissions and pauses: the display keeps its share
     uint64_t width, depth, heads, patch, head_after; // 0: the preset's
     bool qk_norm, no_shift;
     uint32_t rms_norm, swiglu, rotary; // 0 the model's, 1 on, 2 off

@@ -38,6 +38,8 @@ typedef struct igvk_latents_options {
     char vae[IGVK_TEXT];  // autoencoder
     char out[IGVK_TEXT];
     char device[IGVK_TEXT];
+    double max_submit_ms; // 0: by the kind of device
+    bool gentle;          // short submissions and pauses: the display keeps its share
     bool no_flips;
     uint32_t layout; // 0 the autoencoder's usual one, 1 .npy files of moments, 2 safetensors shards and statistics
     uint64_t seed;
@@ -113,6 +115,9 @@ typedef struct igvk_parity_options {
     char tolerances[IGVK_TEXT]; // a tolerances.json; empty: the folder's or its parent's
     char out[IGVK_TEXT];        // writes the computed outputs here
     char device[IGVK_TEXT];
+    double max_submit_ms; // 0: by the kind of device
+    bool gentle;          // short submissions and pauses: the display keeps its share
+    uint32_t precision; // of the weights of products: 0 f32, 1 f16, 2 bf16; held to that precision's tolerances
 } igvk_parity_options;
 const igvk_option_list *igvk_parity_option_list(void);
 void igvk_parity_options_default(igvk_parity_options *o);
@@ -132,6 +137,8 @@ igvk_status igvk_parity(const igvk_parity_options *o, const char *const *folders
 
 typedef struct igvk_bench_options {
     char device[IGVK_TEXT];
+    double max_submit_ms; // 0: by the kind of device
+    bool gentle;          // short submissions and pauses: the display keeps its share
     char model[IGVK_TEXT]; // preset for forward, training step and sampling steps
     char json[IGVK_TEXT];  // file
     uint64_t batch, rows, input, output; // the matrix multiplication's M, K, N

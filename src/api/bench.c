@@ -2,6 +2,7 @@
 // igvk_bench: operators, forward, training step and sampling steps beside the device's own peaks, in one run.
 #include "api/bench_internal.h"
 
+#include "api/device_choice.h"
 #include "api/options.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -162,7 +163,7 @@ igvk_status igvk_bench(const igvk_bench_options *o, void (*row)(void *user, cons
     TRY(options_check(igvk_bench_option_list(), o));
     if (o->json[0])
         TRY(file_check_writable(o->json));
-    TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL}, &b.device));
+    TRY(device_open(DEVICE_OPTIONS_OF(o), &b.device));
     TRY(store_create(b.device, &b.store));
     TRY(bench_peaks(&b));
     for (int which = 0; which < 3; which++)

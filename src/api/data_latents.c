@@ -2,6 +2,7 @@
 // `igvk data latents`: a dataset of pixels through an autoencoder's encoder into the layouts that official training
 // scripts read (data/latents.h).
 #include "api/autoencoder_program.h"
+#include "api/device_choice.h"
 #include "api/options.h"
 #include "core/clock.h"
 #include "core/digest.h"
@@ -120,7 +121,7 @@ static igvk_status load_encoder(latents_job *j) {
     j->mirrored = malloc(moments * sizeof *j->mirrored);
     if (!j->pixels || !j->image || !j->encoded || !j->values || !j->mirrored)
         TRY(fail_memory("an image", pixels * sizeof *j->pixels));
-    TRY(device_open(&(device_options){.select = j->o->device[0] ? j->o->device : NULL}, &j->device));
+    TRY(device_open(DEVICE_OPTIONS_OF(j->o), &j->device));
     TRY(autoencoder_program_load(&j->encoder, j->device, SHAPE(1, a->image_channels, j->info->height, j->info->width),
                                  "; encode smaller pictures, or on another device"));
     snprintf(text, sizeof text, "encoding takes %s of device memory, its weights included",

@@ -20,10 +20,30 @@ igvk_status model_file_of(const char *path, char **file) {
     return *file ? IGVK_OK : fail_memory("a path", strlen(path));
 }
 
-parameter_layout *layout_for(const device *d, const model_config *c) {
+parameter_set loaded_model_set(const loaded_model *m, const char *set) {
+    return (parameter_set){
+        .layout = m->layout, .arena_name = set, .role = ROLE_PARAMETER, .type = m->precision};
+}
+
+storage_type precision_for(const device *d, uint32_t choice, const igvk_events *events) {
+    static const storage_type types[] = {STORAGE_F32, STORAGE_F16, STORAGE_BF16};
+    static const char *const names[] = {"f32", "f16", "bf16"};
+    char text[384];
+    if (choice == 0 || device_capabilities(d)->storage_16bit)
+        return types[choice];
+    snprintf(text, sizeof text, "note: %s stores no 16-bit numbers (path storage-16bit): --precision %s is done in f32",
+             device_facts_of(d)->name, names[choice]);
+    if (events && events->message)
+        events->message(events->user, text);
+    return STORAGE_F32;
+}
+
+parameter_layout *layout_for(const device *d, const model_config *c, storage_type precision) {
     const capabilities *caps = device_capabilities(d);
     parameter_layout *l =
         parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
+    if (l && precision != STORAGE_F32)
+        parameter_layout_split_products(l);
     if (l)
         model_kind_find(c->kind)->parameters(c, l);
     return l;
@@ -46,7 +66,7 @@ static igvk_status read_class_names(const weights_file *w, const char *path, loa
 }
 
 static igvk_status refuse_too_large(device *d, const loaded_model *m) {
-    uint64_t need = parameter_memory_bytes(m->layout, STORAGE_F32), available = device_memory_free(d);
+    uint64_t need = parameter_memory_bytes(m->layout, m->precision), available = device_memory_free(d);
     char a[32], b[32];
     if (available && need > available)
         return fail(IGVK_ERROR_DEVICE_MEMORY, "%s: its weights need %s of device memory, %s are free", m->path,
@@ -88,12 +108,12 @@ done:
 
 igvk_status loaded_model_load_beside(device *d, loaded_model *m, store *s, const char *set) {
     igvk_status status = IGVK_OK;
-    m->layout = layout_for(d, &m->config);
+    m->layout = layout_for(d, &m->config, m->precision);
     TRY(m->layout ? parameter_layout_check(m->layout) : fail_memory("the parameter layout", 0));
     TRY(refuse_too_large(d, m));
-    TRY(parameter_memory_add(s, m->layout, set, STORAGE_F32));
-    TRY(parameter_memory_fill(s, &(parameter_set){.layout = m->layout, .arena_name = set},
-                              &(parameter_source){.read = weights_read, .user = m->file}));
+    TRY(parameter_memory_add(s, m->layout, set, m->precision));
+    const parameter_set loaded = loaded_model_set(m, set);
+    TRY(parameter_memory_fill(s, &loaded, &(parameter_source){.read = weights_read, .user = m->file}));
     weights_close(&m->file);
 done:
     return status;

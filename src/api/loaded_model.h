@@ -14,6 +14,7 @@ typedef struct loaded_model {
     weights_file *file;       // open until the weights are loaded
     parameter_layout *layout; // null until then, as the store
     store *store;             // the weights are the set SET_LOADED
+    storage_type precision;   // of the weights of its products on the device; f32 unless said before loading
     char *path;               // the file they came from
 } loaded_model;
 #define SET_LOADED "ema"
@@ -30,7 +31,13 @@ igvk_status loaded_model_load_beside(device *d, loaded_model *m, store *s, const
 void loaded_model_close(loaded_model *m);
 // The file that `path` means (a run folder's newest checkpoint), malloc'd.
 igvk_status model_file_of(const char *path, char **file);
-parameter_layout *layout_for(const device *d, const model_config *c); // null where memory is out
+// The places of a model's parameters on a device that reads the weights of products in `precision`; null where memory
+// is out.
+parameter_layout *layout_for(const device *d, const model_config *c, storage_type precision);
+// The set as a loaded model's parameters, in the precision it was loaded in.
+parameter_set loaded_model_set(const loaded_model *m, const char *set);
+// --precision's choice (0 f32, 1 f16, 2 bf16) on this device: f32, said by a message, where it stores no 16-bit numbers.
+storage_type precision_for(const device *d, uint32_t choice, const igvk_events *events);
 // Class k's name; its number, written into `number`, where it has none.
 const char *class_name(const json_t *names, uint32_t k, char number[16]);
 

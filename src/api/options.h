@@ -28,6 +28,19 @@
     .kind = IGVK_OPTION_TEXT, .offset = OPTION_AT(option_text, field), .standard = (default_text)
 #define OPTION_PATH(field) .kind = IGVK_OPTION_PATH, .offset = OPTION_AT(option_text, field), .standard = ""
 
+// Where and how a job runs on a device; `...`: what else the table's rows say.
+#define OPTION_DEVICE_ROWS(...)                                                                                        \
+    {"device", "WHICH", OPTION_TEXT(device, ""), "Device", "index or part of the name; empty: IGVK_DEVICE or the best",  \
+     __VA_ARGS__},                                                                                                     \
+        {"max-submit-ms", "MS", OPTION_NUMBER(max_submit_ms, 0, 1e6, "0"), "Device",                                   \
+         "longest submission, about: long ones are cut, the results stay the same; 0: 200 on GPUs, uncut on CPUs",     \
+         __VA_ARGS__},                                                                                                 \
+    {                                                                                                                  \
+        "gentle", NULL, OPTION_FLAG(gentle), "Device",                                                                 \
+            "leave the display its share: submissions of 10 ms, and a pause after each, a fifth of the time",          \
+            __VA_ARGS__                                                                                                \
+    }
+
 typedef char option_text[IGVK_TEXT];
 
 // The largest whole number that f64, and so every reader of JSON, holds exactly with all below it.

@@ -55,7 +55,7 @@ static const igvk_option latents_table[] = {
      "moments: .npy files and dataset.json, as SiT's and REPA's scripts read; shards: safetensors and latents_stats.pt, "
      "as LightningDiT's; auto: by the autoencoder"},
     {"seed", "N", OPTION_INTEGER(seed, 0, OPTION_LARGEST, "0"), "Dataset", "of the latents drawn for shards"},
-    {"device", "WHICH", OPTION_TEXT(device, ""), "Device", "index or part of the name; empty: IGVK_DEVICE or the best"},
+    OPTION_DEVICE_ROWS(false),
 };
 static const igvk_option_list latents_list = OPTION_LIST(latents_table);
 #undef OPTIONS

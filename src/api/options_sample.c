@@ -5,6 +5,7 @@
 #define OPTIONS igvk_sample_options
 
 static const char *const weights[] = {"ema", "model", NULL};
+static const char *const precisions[] = {"f32", "f16", "bf16", NULL};
 static const char *const modes[] = {"auto", "sde", "ode", NULL};
 static const char *const solvers[] = {"auto", "euler", "heun", "midpoint", "dopri5", "ddpm", "ddim", NULL};
 static const char *const spacings[] = {"even", "stride", NULL};
@@ -18,6 +19,8 @@ static const char *const paths[] = {"stored", "linear", "cosine", NULL};
 static const igvk_option table[] = {
     {"model", "PATH", OPTION_PATH(model), "Model", "checkpoint, exported model, or run folder (its newest checkpoint)"},
     {"weights", "WHICH", OPTION_CHOICE(weights, weights, "ema"), "Model", "which of a checkpoint's weights"},
+    {"precision", "TYPE", OPTION_CHOICE(precision, precisions, "f32"), "Model",
+     "of the weights of matrix products on the device; 16 bits take half the memory. All else, and all sums, f32"},
 
     {"recipe", "NAME", OPTION_TEXT(recipe, ""), "Model",
      "settings as published; other flags override them, and what the file does not tell of its model it tells"},
@@ -89,7 +92,7 @@ static const igvk_option table[] = {
 
     {"batch", "N", OPTION_INTEGER(batch, 0, 65536, "0"), "Device",
      "images at a time, the same images at any; 0: chosen"},
-    {"device", "WHICH", OPTION_TEXT(device, ""), "Device", "index or part of the name; empty: IGVK_DEVICE or the best"},
+    OPTION_DEVICE_ROWS(false),
     {"plan", NULL, OPTION_FLAG(plan), "Device", "print the memory that it would take, by kind, and end"},
 };
 

@@ -3,11 +3,6 @@
 #include "api/options.h"
 #include "igvk/igvk_experimental.h"
 
-// clang-format off
-#define DEVICE {"device", "WHICH", OPTION_TEXT(device, ""), "Device", \
-                "index or part of the name; empty: IGVK_DEVICE or the best"}
-// clang-format on
-
 // ---- export -----------------------------------------------------------------------------------------------
 
 #define OPTIONS igvk_export_options
@@ -25,11 +20,14 @@ void igvk_export_options_default(igvk_export_options *o) { options_default(&expo
 // ---- parity -----------------------------------------------------------------------------------------------
 
 #define OPTIONS igvk_parity_options
+static const char *const precisions[] = {"f32", "f16", "bf16", NULL};
 static const igvk_option parity_table[] = {
     {"tolerances", "FILE", OPTION_PATH(tolerances), "Parity", "empty: tolerances.json in the folder or its parent"},
     {"out", "DIR", OPTION_PATH(out), "Parity",
      "writes outputs.safetensors as computed here, in one folder a case where there are several"},
-    DEVICE,
+    {"precision", "TYPE", OPTION_CHOICE(precision, precisions, "f32"), "Parity",
+     "of the weights of matrix products, held to its own tolerances; forward passes and sampler trajectories"},
+    OPTION_DEVICE_ROWS(false),
 };
 static const igvk_option_list parity_list = OPTION_LIST(parity_table);
 #undef OPTIONS
@@ -51,7 +49,7 @@ static const igvk_option bench_table[] = {
 
     {"seconds", "S", OPTION_NUMBER(seconds, 0.01, 3600, "1"), "Measurement", "per measurement, about"},
     {"json", "FILE", OPTION_PATH(json), "Measurement", "write the rows and the device's facts here"},
-    DEVICE,
+    OPTION_DEVICE_ROWS(false),
 };
 static const igvk_option_list bench_list = OPTION_LIST(bench_table);
 const igvk_option_list *igvk_bench_option_list(void) { return &bench_list; }

@@ -112,8 +112,7 @@ static const igvk_option table[] = {
     {"save-every", "N", STEPS(save_every, "0"), "Checkpoints", "steps between two; 0: none by steps", FREE},
     {"keep", "N", OPTION_INTEGER(keep, 1, 1e6, "3"), "Checkpoints", "newest that are kept", FREE},
 
-    {"device", "WHICH", OPTION_TEXT(device, ""), "Device", "index or part of the name; empty: IGVK_DEVICE or the best",
-     FREE},
+    OPTION_DEVICE_ROWS(FREE),
     {"plan", NULL, OPTION_FLAG(plan), "Device", "print the memory that it would take, by kind, and end", FREE},
 };
 

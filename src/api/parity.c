@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // igvk_parity: this device's numbers against a folder of reference numbers.
+#include "api/device_choice.h"
+#include "api/loaded_model.h"
 #include "api/options.h"
 #include "api/parity_case.h"
 #include "api/parity_builtin.h"
@@ -13,26 +15,29 @@
 static const struct kind {
     const char *name;
     parity_runner run;
+    bool precisions; // computed in f16 and bf16, too
 } kinds[] = {
-    {"sit_forward", parity_run_forward},
-    {"sit_sampler", parity_run_sampler},
-    {"sit_train", parity_run_train},
-    {"guidance", parity_run_guidance},
-    {"philox", parity_run_philox},
-    {"lightningdit_forward", parity_run_forward},
-    {"checkpoint_pt", parity_run_checkpoint},
-    {"lightningdit_sampler", parity_run_sampler},
-    {"lightningdit_train", parity_run_lightning},
-    {"muon", parity_run_muon},
-    {"autoencoder_kl", parity_run_autoencoder},
-    {"dit", parity_run_diffusion},
-    {"mdtv2", parity_run_diffusion},
+    {"sit_forward", parity_run_forward, true},
+    {"sit_sampler", parity_run_sampler, true},
+    {"sit_train", parity_run_train, false},
+    {"guidance", parity_run_guidance, false},
+    {"philox", parity_run_philox, false},
+    {"lightningdit_forward", parity_run_forward, true},
+    {"checkpoint_pt", parity_run_checkpoint, false},
+    {"lightningdit_sampler", parity_run_sampler, true},
+    {"lightningdit_train", parity_run_lightning, false},
+    {"muon", parity_run_muon, false},
+    {"autoencoder_kl", parity_run_autoencoder, false},
+    {"dit", parity_run_diffusion, false},
+    {"mdtv2", parity_run_diffusion, false},
 };
 
-static parity_runner runner_of(const char *kind) {
+static const char *const precisions[] = {[STORAGE_F32] = "f32", [STORAGE_F16] = "f16", [STORAGE_BF16] = "bf16"};
+
+static const struct kind *kind_of(const char *name) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].name, kind) == 0)
-            return kinds[i].run;
+        if (strcmp(kinds[i].name, name) == 0)
+            return &kinds[i];
     return NULL;
 }
 
@@ -74,7 +79,7 @@ static igvk_status measure(parity_case *c, size_t i, igvk_parity_line *l) {
 static igvk_status report(parity_case *c, const reporter *r) {
     for (size_t i = 0; i < safetensors_count(c->outputs); i++) {
         const char *name = safetensors_at(c->outputs, i)->name;
-        const json_t *bound = json_object_get(json_object_get(c->bounds, name), "f32");
+        const json_t *bound = json_object_get(json_object_get(c->bounds, name), precisions[c->precision]);
         igvk_parity_line l = {.folder = c->folder,
                               .tensor = name,
                               .error = (double)NAN,
@@ -166,8 +171,7 @@ typedef struct parity_job {
 } parity_job;
 
 static igvk_status need_device(parity_job *j) {
-    const char *select = j->o->device[0] ? j->o->device : NULL;
-    return j->device ? IGVK_OK : device_open(&(device_options){.select = select}, &j->device);
+    return j->device ? IGVK_OK : device_open(DEVICE_OPTIONS_OF(j->o), &j->device);
 }
 
 static igvk_status run_folder(parity_job *j, const char *folder) {
@@ -177,12 +181,16 @@ static igvk_status run_folder(parity_job *j, const char *folder) {
     const igvk_parity_options *o = j->o;
     TRY(parity_case_open(folder, o->tolerances[0] ? o->tolerances : NULL, &c));
     const char *kind = json_string_value(json_object_get(c.root, "kind"));
-    parity_runner run = runner_of(kind);
-    if (!run)
+    const struct kind *k = kind_of(kind);
+    if (!k)
         THROW(IGVK_ERROR_INVALID, "%s: this version cannot compute cases of kind '%.40s'", folder, kind);
+    if (o->precision && !k->precisions)
+        THROW(IGVK_ERROR_INVALID, "%s: cases of kind '%.40s' are computed in f32 alone: leave --precision away", folder,
+              kind);
     TRY(need_device(j));
     c.device = j->device;
-    TRY(run(&c));
+    c.precision = precision_for(j->device, o->precision, j->events);
+    TRY(k->run(&c));
     if (o->out[0]) {
         out = j->folders > 1 ? path_join(o->out, c.name) : strdup(o->out);
         TRY(out ? write_outputs(&c, out) : fail_memory("a path", 0));
@@ -231,6 +239,8 @@ igvk_status igvk_parity(const igvk_parity_options *o, const char *const *folders
                     .report = {.line = line, .user = user, .result = result ? result : &ignored}};
     memset(j.report.result, 0, sizeof *j.report.result);
     TRY(options_check(igvk_parity_option_list(), o));
+    if (o->precision && count == 0)
+        THROW(IGVK_ERROR_INVALID, "--precision: the built-in cases are of f32: name folders with reference numbers");
     if (count == 0) {
         TRY(need_device(&j));
         TRY(parity_builtin(j.device, line, user, j.report.result));

@@ -180,7 +180,7 @@ static igvk_status check_model(const builtin *b, const model_config *c) {
     const uint32_t labels[COUNT] = {1, 3};
     igvk_status status = IGVK_OK;
     uint64_t elements = COUNT * model_elements(c), outputs = elements << c->learn_sigma;
-    small_model m = {.layout = layout_for(b->device, c)};
+    small_model m = {.layout = layout_for(b->device, c, STORAGE_F32)};
     TRY(m.layout ? parameter_layout_check(m.layout) : fail_memory("the parameter layout", 0));
     m.parameters = calloc(parameter_count(m.layout), sizeof *m.parameters);
     m.x = malloc(elements * sizeof *m.x);

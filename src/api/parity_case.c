@@ -391,8 +391,9 @@ static igvk_status read_parameter(void *user, const parameter_layout *l, size_t 
 
 static igvk_status load_weights(store *s, const parameter_layout *l, const char *arena_name, case_weights *weights) {
     igvk_status status = IGVK_OK;
-    TRY(parameter_memory_add(s, l, arena_name, STORAGE_F32));
-    TRY(parameter_memory_fill(s, &(parameter_set){.layout = l, .arena_name = arena_name},
+    const storage_type type = weights->c->precision;
+    TRY(parameter_memory_add(s, l, arena_name, type));
+    TRY(parameter_memory_fill(s, &(parameter_set){.layout = l, .arena_name = arena_name, .type = type},
                               &(parameter_source){.read = read_parameter, .user = weights}));
 done:
     return status;

@@ -19,6 +19,7 @@ typedef struct parity_case {
     json_t *tolerances;                           // the whole file; owned
     safetensors_file *inputs, *outputs, *weights; // weights null where the case has none
     device *device;
+    storage_type precision; // of the weights of products: what runners make layouts and sets with, and are held to
     void **computed; // per entry of outputs: float[] or int64_t[] by its type, null until given
     void **exact;    // or its bytes in its own type, for what must be equal to the bit
 } parity_case;

@@ -56,7 +56,7 @@ static igvk_status prepare(loss_case *t) {
     if (t->model.channels != s[1])
         THROW(IGVK_ERROR_INVALID, "%s: images do not have the model's channels", t->c->folder);
     TRY(parity_check_labels(t->c, &t->model, t->labels, s[0]));
-    t->layout = layout_for(t->c->device, &t->model);
+    t->layout = layout_for(t->c->device, &t->model, STORAGE_F32);
     TRY(t->layout ? parameter_layout_check(t->layout) : fail_memory("the parameter layout", 0));
     TRY(store_create(t->c->device, &t->store));
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
@@ -232,7 +232,7 @@ static igvk_status scaled_run(parity_case *c, const json_t *run) {
     igvk_status status = IGVK_OK;
     scaled_case t = {.c = c, .run = run};
     TRY(read_scaled(&t));
-    t.layout = layout_for(c->device, &t.model);
+    t.layout = layout_for(c->device, &t.model, STORAGE_F32);
     TRY(t.layout ? parameter_layout_check(t.layout) : fail_memory("the parameter layout", 0));
     TRY(store_create(c->device, &t.store));
     TRY(parity_load_weights(c, t.store, t.layout, SET_LOADED, c->weights, ""));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Parity of a forward: every labelled tensor of the model that the folder has numbers for.
+#include "api/loaded_model.h"
 #include "api/parity_case.h"
 
 #include "vulkan/run_once.h"
@@ -153,11 +154,10 @@ static igvk_status give(parity_case *c, const char *run, const wanted *w, const 
 }
 
 // Builds the model on external inputs x, t, labels.
-static graph *build(const model_config *m, const parameter_layout *l, uint64_t count, bool masked) {
+static graph *build(const model_config *m, const parameter_set *set, uint64_t count, bool masked) {
     graph *g = graph_new();
     if (!g)
         return NULL;
-    parameter_set set = {.layout = l, .arena_name = "model", .role = ROLE_PARAMETER};
     model_inputs in = {
         .x = graph_external(g, ROLE_INPUT, "x", STORAGE_F32, SHAPE(count, m->channels, m->height, m->width)),
         .t = graph_external(g, ROLE_INPUT, "t", STORAGE_F32, SHAPE(count))};
@@ -169,7 +169,7 @@ static graph *build(const model_config *m, const parameter_layout *l, uint64_t c
         .restore = masked ? graph_external(g, ROLE_INPUT, "restore", STORAGE_U32, tokens) : NO_TENSOR,
         .kept = masked ? graph_external(g, ROLE_INPUT, "kept", STORAGE_U32, SHAPE(1)) : NO_TENSOR};
     in.order = masked ? &order : NULL;
-    model_kind_find(m->kind)->build(g, m, &set, &in);
+    model_kind_find(m->kind)->build(g, m, set, &in);
     return g;
 }
 
@@ -227,7 +227,6 @@ igvk_status parity_forward_run(parity_case *c, const json_t *entry) {
     graph *g = NULL;
     const char *run = parity_text_or(entry, "name", "");
     const json_t *config = json_object_get(entry, "config");
-    const capabilities *caps = device_capabilities(c->device);
     TRY(read_inputs(c, run, &in));
     TRY(parity_model_config(c, config ? config : json_object_get(c->root, "config"), in.shape->shape[2],
                             in.shape->shape[3], &m));
@@ -237,15 +236,14 @@ igvk_status parity_forward_run(parity_case *c, const json_t *entry) {
         TRY(parity_check_labels(c, &m, in.labels, in.shape->shape[0]));
     if (json_object_get(entry, "len_keep"))
         TRY(read_order(c, entry, &m, &in));
-    layout =
-        parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
+    layout = layout_for(c->device, &m, c->precision);
     if (!layout)
         THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
-    model_kind_find(m.kind)->parameters(&m, layout);
     TRY(parameter_layout_check(layout));
     TRY(store_create(c->device, &s));
     TRY(parity_load_weights(c, s, layout, "model", c->weights, parity_text_or(entry, "weights_prefix", "")));
-    g = build(&m, layout, in.shape->shape[0], in.order != NULL);
+    const parameter_set set = {.layout = layout, .arena_name = "model", .role = ROLE_PARAMETER, .type = c->precision};
+    g = build(&m, &set, in.shape->shape[0], in.order != NULL);
     TRY(g ? graph_check(g) : fail_memory("a graph", 0));
     TRY(run_and_give(c, run, &m, s, &g, &in));
 done:

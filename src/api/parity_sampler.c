@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Parity of sampler trajectories: every state of every run, from given latents and noise.
+#include "api/loaded_model.h"
 #include "api/parity_case.h"
 
 #include "core/text.h"
@@ -270,7 +271,6 @@ igvk_status parity_run_sampler(parity_case *c) {
     store *s = NULL;
     size_t i;
     json_t *entry;
-    const capabilities *caps = device_capabilities(c->device);
     TRY(read_inputs(c, &in));
     TRY(parity_model_config(c, json_object_get(c->root, "config"), in.shape->shape[2], in.shape->shape[3], &m));
     if (m.channels != in.shape->shape[1])
@@ -278,15 +278,13 @@ igvk_status parity_run_sampler(parity_case *c) {
               (unsigned long long)in.shape->shape[1], m.channels);
     if (m.classes)
         TRY(parity_check_labels(c, &m, in.labels, in.shape->shape[0]));
-    layout =
-        parameter_layout_create(caps->max_binding < caps->max_allocation ? caps->max_binding : caps->max_allocation);
+    layout = layout_for(c->device, &m, c->precision);
     if (!layout)
         THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
-    model_kind_find(m.kind)->parameters(&m, layout);
     TRY(parameter_layout_check(layout));
     TRY(store_create(c->device, &s));
     TRY(parity_load_weights(c, s, layout, "ema", c->weights, ""));
-    parameter_set set = {.layout = layout, .arena_name = "ema", .role = ROLE_PARAMETER};
+    parameter_set set = {.layout = layout, .arena_name = "ema", .role = ROLE_PARAMETER, .type = c->precision};
     json_array_foreach(c->runs, i, entry) {
         if (!is_discrete(c) || json_object_get(entry, "sampler"))
             TRY(run_one(c, entry, &m, &set, s, &in));

@@ -11,10 +11,6 @@
 
 // ---- images ----------------------------------------------------------------------------------------
 
-static parameter_set weights_of(const loaded_model *m) {
-    return (parameter_set){.layout = m->layout, .arena_name = SET_LOADED, .role = ROLE_PARAMETER};
-}
-
 static igvk_status sample_plain(sampling_job *j, image_batch *batch, float *kept) {
     igvk_status status = IGVK_OK;
     const uint64_t elements = model_elements(picture_maker_config(j->pictures)), first = sample_files_done(j->files);
@@ -58,8 +54,7 @@ static void draw_plain(const sampling_job *j, const float *images) {
 
 static igvk_status create_batch(const sampling_job *j, image_batch **out) {
     const bool autoguided = j->o->autoguidance[0];
-    parameter_set set = weights_of(&j->model);
-    parameter_set weak = {.layout = j->weak.layout, .arena_name = SET_WEAK, .role = ROLE_PARAMETER};
+    parameter_set set = loaded_model_set(&j->model, SET_LOADED), weak = loaded_model_set(&j->weak, SET_WEAK);
     image_batch_options b = {.device = j->device,
                              .store = j->model.store,
                              .config = &j->model.config,
@@ -106,7 +101,7 @@ static igvk_status run_axes(sampling_job *j) {
     uint32_t batch = 0;
     j->sheet.device = j->device;
     for (uint32_t k = 0; k < j->sheet.model_count; k++) {
-        sets[k] = weights_of(models[k]);
+        sets[k] = loaded_model_set(models[k], SET_LOADED);
         j->sheet.models[k].store = models[k]->store;
         j->sheet.models[k].parameters = &sets[k];
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sampling made ready: settings, refusals, sheets laid out, weights on the device.
+#include "api/device_choice.h"
 #include "api/memory_plan.h"
 #include "api/options.h"
 #include "api/recipes.h"
@@ -69,6 +70,7 @@ static igvk_status describe(sampling_job *j) {
     const igvk_sample_options *o = j->o;
     const char *file = strrchr(j->model.path, '/'), *slash = strrchr(o->compare, '/');
     const char *other = o->compare[0] ? slash ? slash + 1 : o->compare : NULL;
+    static const char *const precisions[] = {"", ", f16", ", bf16"};
     char method[256], beside[448] = "", tile[32] = "";
     uint64_t digest = 0;
     TRY(file_digest(j->model.path, &digest));
@@ -78,9 +80,9 @@ static igvk_status describe(sampling_job *j) {
     if (o->tile)
         snprintf(tile, sizeof tile, ", tiles of %llu", (unsigned long long)o->tile);
     sample_method_describe(&j->method, sample_method_batch(o, &j->method), method, sizeof method);
-    snprintf(j->parameters, sizeof j->parameters, "model %.120s (%s)%s%.120s, %s%s%s, igvk %s, weights %016llx",
+    snprintf(j->parameters, sizeof j->parameters, "model %.120s (%s)%s%.120s, %s%s%s%s, igvk %s, weights %016llx",
              file ? file + 1 : j->model.path, o->weights ? "model" : "EMA", other ? ", 2: " : "", other ? other : "",
-             method, beside, tile, IGVK_VERSION, (unsigned long long)digest);
+             method, precisions[o->precision], beside, tile, IGVK_VERSION, (unsigned long long)digest);
 done:
     return status;
 }
@@ -302,8 +304,11 @@ igvk_status sample_prepare(sampling_job *j) {
         TRY(lay_out_plain(j));
     if (j->o->against[0] && !j->o->plan)
         TRY(open_dataset(j));
-    TRY(device_open(&(device_options){.select = j->o->device[0] ? j->o->device : NULL, .planning = j->o->plan},
-                    &j->device));
+    device_options choice = *DEVICE_OPTIONS_OF(j->o);
+    choice.planning = j->o->plan;
+    TRY(device_open(&choice, &j->device));
+    j->model.precision = j->compared.precision = j->weak.precision =
+        precision_for(j->device, j->o->precision, j->events);
     TRY(loaded_model_load(j->device, &j->model));
     if (j->o->compare[0])
         TRY(loaded_model_load(j->device, &j->compared));

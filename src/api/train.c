@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // igvk_train: options to a run folder and the training loop.
+#include "api/device_choice.h"
 #include "api/loaded_model.h"
 #include "api/memory_plan.h"
 #include "api/options.h"
@@ -191,7 +192,9 @@ static igvk_status prepare(training_job *j) {
     TRY(choose_model(j, info));
     train_resolve_optimizer(&l->trainer.model, &j->o);
     TRY(name_classes(j, info));
-    TRY(device_open(&(device_options){.select = o->device[0] ? o->device : NULL, .planning = o->plan}, &j->device));
+    device_options choice = *DEVICE_OPTIONS_OF(o);
+    choice.planning = o->plan;
+    TRY(device_open(&choice, &j->device));
     fill_trainer_options(j, &l->trainer);
     j->config_json = train_config_json(o, &l->trainer.model);
     if (!j->config_json) {

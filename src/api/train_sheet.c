@@ -51,7 +51,7 @@ igvk_status train_sheet_plan(train_sheet *s) {
     igvk_status status = IGVK_OK;
     sampling_stage *stages = NULL;
     sampling_method method = method_of(s); // both guidances at once need most
-    parameter_layout *layout = layout_for(s->device, s->config);
+    parameter_layout *layout = layout_for(s->device, s->config, STORAGE_F32);
     TRY(layout ? parameter_layout_check(layout) : fail_memory("the parameter layout", 0));
     parameter_set set = {.layout = layout, .arena_name = SET_EMA, .role = ROLE_PARAMETER};
     sampler_options o = {.device = s->device, .config = s->config, .parameters = &set};

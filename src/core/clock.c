@@ -9,3 +9,9 @@ double clock_seconds(void) {
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
+
+void clock_sleep(double seconds) {
+    const double whole = seconds < 0 ? 0 : seconds;
+    const struct timespec t = {.tv_sec = (time_t)whole, .tv_nsec = (long)(1e9 * (whole - (double)(time_t)whole))};
+    nanosleep(&t, NULL); // a signal may end it early
+}

@@ -3,5 +3,6 @@
 #define IGVK_CORE_CLOCK_H
 
 double clock_seconds(void); // monotonic
+void clock_sleep(double seconds);
 
 #endif

@@ -27,6 +27,7 @@ typedef struct dispatch {
     uint32_t node;      // index of the node it came from
     uint32_t local_size; // invocations per workgroup (x)
     uint32_t groups[3];
+    bool counts_no_groups; // the kernel does not ask how many workgroups there are: it may be cut along every axis
     uint32_t constant_count;
     uint32_t constants[DISPATCH_MAX_CONSTANTS]; // ids 1, 2, ...; floats as their bits
     uint32_t scalar_count;

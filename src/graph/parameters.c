@@ -21,7 +21,7 @@ struct parameter_layout {
     size_t count, capacity;
     chunk *chunks;
     size_t chunk_count, chunk_capacity;
-    bool splits;
+    enum { SPLIT_NOTHING, SPLIT_MATRICES, SPLIT_PRODUCTS } splits;
     const char *home; // of what is kept; null: nothing is
     bool (*trained)(const char *name);
     uint64_t max_chunk_elements; // a multiple of PARAMETER_GRANULE
@@ -56,7 +56,10 @@ arena *parameter_layout_arena(parameter_layout *l) {
     return l->arena;
 }
 void parameter_layout_split_matrices(parameter_layout *l) {
-    l->splits = true;
+    l->splits = SPLIT_MATRICES;
+}
+void parameter_layout_split_products(parameter_layout *l) {
+    l->splits = SPLIT_PRODUCTS;
 }
 
 void parameter_layout_keep(parameter_layout *l, const char *home, bool (*trained)(const char *name)) {
@@ -101,6 +104,8 @@ static igvk_status add_chunk(parameter_layout *l, parameter_group group) {
 static parameter_group group_of(const parameter_layout *l, const parameter *p) {
     if (l->home && !l->trained(p->name))
         return PARAMETER_KEPT;
+    if (l->splits == SPLIT_PRODUCTS)
+        return p->product ? PARAMETER_MATRICES : PARAMETER_ELEMENTS;
     return l->splits && p->shape.rank >= 2 && (!p->frozen || p->decays) ? PARAMETER_MATRICES : PARAMETER_ELEMENTS;
 }
 
@@ -168,6 +173,10 @@ parameter_group parameter_chunk_group(const parameter_layout *l, uint32_t chunk)
 const char *parameter_chunk_home(const parameter_layout *l, const char *set, uint32_t chunk) {
     return l->chunks[chunk].group == PARAMETER_KEPT ? l->home : set;
 }
+storage_type parameter_chunk_type(const parameter_layout *l, uint32_t chunk, storage_type set_type) {
+    const bool f32 = l->splits == SPLIT_PRODUCTS && l->chunks[chunk].group != PARAMETER_MATRICES;
+    return f32 ? STORAGE_F32 : set_type;
+}
 uint64_t parameter_elements(const parameter_layout *l) {
     return l->elements;
 }
@@ -198,7 +207,8 @@ tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk) {
         return graph_fail(g, "parameters '%s' have no chunk %u", s->arena_name, chunk);
     char name[64];
     snprintf(name, sizeof name, "%s.%u", parameter_chunk_home(s->layout, s->arena_name, chunk), chunk);
-    return graph_external(g, s->role, name, s->type, SHAPE(s->layout->chunks[chunk].elements));
+    const storage_type type = parameter_chunk_type(s->layout, chunk, s->type);
+    return graph_external(g, s->role, name, type, SHAPE(s->layout->chunks[chunk].elements));
 }
 
 tensor_id parameter_tensor(graph *g, const parameter_set *s, const char *name) {

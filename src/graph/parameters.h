@@ -28,6 +28,7 @@ typedef struct parameter {
     const char *name; // official
     tensor_shape shape;
     bool frozen; // no gradient, no optimizer; still in the EMA
+    bool product; // the weight of a linear product, which reads 16-bit types too
     bool decays; // though frozen, Muon's weight decay takes it, as in LightningDiT's official script
     parameter_init init;
     double scale;
@@ -47,6 +48,9 @@ arena *parameter_layout_arena(parameter_layout *l);
 // From here on, tensors of two or more dimensions that are trained or decay are of the group of matrices, in chunks of
 // their own; otherwise all parameters are of the first group.
 void parameter_layout_split_matrices(parameter_layout *l);
+// From here on, weights of products are of that group instead, and sets of this layout have their type for them alone:
+// all other parameters are f32 in every set.
+void parameter_layout_split_products(parameter_layout *l);
 // From here on, parameters whose name is not `trained` are frozen and of the group of the kept, in chunks of their own
 // that lie in the set `home` alone: in whatever set such a parameter is read or written, it is there.
 void parameter_layout_keep(parameter_layout *l, const char *home, bool (*trained)(const char *name));
@@ -77,8 +81,9 @@ typedef struct parameter_set {
     const parameter_layout *layout;
     const char *arena_name;
     tensor_role role;
-    storage_type type; // of every tensor; places are the same elements in each type. f32 where not given
+    storage_type type; // of every tensor, or of products' weights; places are the same elements in each type
 } parameter_set;
+storage_type parameter_chunk_type(const parameter_layout *l, uint32_t chunk, storage_type set_type);
 tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk);    // [elements]
 tensor_id parameter_tensor(graph *g, const parameter_set *s, const char *name); // a view; sticky error where unknown
 

@@ -103,7 +103,8 @@ static void add(parameter_layout *l, parameter_init init, double scale, tensor_s
 void adaln_add_linear(parameter_layout *l, const char *prefix, uint32_t out, uint32_t in, parameter_init init) {
     char name[96];
     snprintf(name, sizeof name, "%s.weight", prefix);
-    add(l, init, 0.02, SHAPE(out, in), name);
+    parameter_layout_add(
+        l, &(parameter){.name = name, .shape = SHAPE(out, in), .product = true, .init = init, .scale = 0.02});
     snprintf(name, sizeof name, "%s.bias", prefix);
     add(l, INIT_ZERO, 0, SHAPE(out), name);
 }

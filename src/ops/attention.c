@@ -89,6 +89,7 @@ dispatch dispatch_attention(const lowering *l, const char *shader, const attenti
     dispatch d = {
         .shader = shader,
         .local_size = t.lanes,
+        .counts_no_groups = true,
         .groups = {(uint32_t)((s->tokens + tile - 1) / tile), s->heads, (uint32_t)s->images},
         .flops = 2.0 * products * (double)(s->images * s->width) * (double)(s->tokens * s->tokens),
     };

@@ -214,6 +214,7 @@ igvk_status linear_product_lower(lowering *l, const linear_product *product) {
     dispatch d = {
         .shader = (*k.shaders)[types][tensor_is(p->z)],
         .local_size = k.local_size,
+        .counts_no_groups = true,
         .groups = {(uint32_t)divide_up(p->columns, k.tile_columns), (uint32_t)divide_up(p->rows, k.tile_rows), 1},
     };
     add_constants(&d, p, &k);

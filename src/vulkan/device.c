@@ -131,6 +131,8 @@ done:
     return status;
 }
 
+#define GENTLE_SUBMIT_MS 10.0 // less than a frame
+
 static igvk_status limit_from(const char *variable, uint64_t *limit) {
     const char *text = getenv(variable);
     return *limit || !text || !*text ? IGVK_OK : parse_u64(variable, text, 1, UINT64_MAX / 4, limit);
@@ -172,6 +174,8 @@ igvk_status device_open(const device_options *given, device **out) {
     d->memory_limit = o->memory;
     d->planning = o->planning;
     d->memory_at_open = device_memory_free(d);
+    d->gentle = o->gentle;
+    d->max_submit_ms = o->max_submit_ms > 0 ? o->max_submit_ms : o->gentle ? GENTLE_SUBMIT_MS : 0;
     if (!d->planning)
         TRY(open_queue(d));
     *out = d;

@@ -41,6 +41,8 @@ igvk_status device_choose(const device_facts *facts, size_t count, const char *s
 
 typedef struct device_options {
     const char *select;     // index or part of the name (case-insensitive); null: IGVK_DEVICE, else the best
+    double max_submit_ms;   // what a submission may take, about; 0: by the kind of device
+    bool gentle;            // short submissions, and a pause after each: the display keeps its share
     bool no_address;        // bind by descriptors (checked builds, tests)
     uint64_t max_allocation; // 0: the device's; else a lower limit (tests)
     uint64_t max_binding;    // likewise

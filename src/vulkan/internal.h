@@ -71,6 +71,7 @@ void pipeline_cache_save(device *d, VkPipelineCache cache); // a cache that cann
 typedef struct submissions {
     VkCommandPool pool;
     VkFence fences[PROGRAM_IN_FLIGHT + 1]; // ring: ticket t has fence t % count
+    VkFence pause;                         // of a submission that a gentle device waits for
     uint64_t submitted, finished;          // tickets
     bool lost;
 } submissions;
@@ -135,6 +136,8 @@ struct device {
     uint64_t memory_limit; // free when opened, whatever the system says; 0: as it says
     uint64_t memory_used;
     uint64_t memory_at_open; // free then
+    double max_submit_ms;    // 0: by the kind of device
+    bool gentle;
     uint32_t memory_objects;
 };
 static inline bool device_has(const device *d, enum optional_path path) {

@@ -23,7 +23,7 @@ static chunk_name home_of(const parameter_layout *l, const char *arena_name, uin
 }
 
 static uint64_t chunk_bytes(const parameter_layout *l, uint32_t chunk, storage_type type) {
-    return parameter_chunk_elements(l, chunk) * storage_bytes(type);
+    return parameter_chunk_elements(l, chunk) * storage_bytes(parameter_chunk_type(l, chunk, type));
 }
 
 uint64_t parameter_memory_bytes(const parameter_layout *l, storage_type type) {
@@ -58,12 +58,13 @@ static igvk_status fill_parameter(store *s, const parameter_set *set, size_t i, 
                                   float *piece) {
     igvk_status status = IGVK_OK;
     const parameter *p = parameter_at(set->layout, i);
-    const uint64_t elements = shape_elements(p->shape), size = storage_bytes(set->type);
+    const storage_type type = parameter_chunk_type(set->layout, p->chunk, set->type);
+    const uint64_t elements = shape_elements(p->shape), size = storage_bytes(type);
     for (uint64_t first = 0; first < elements; first += PARAMETER_PIECE) {
         const uint64_t count = elements - first < PARAMETER_PIECE ? elements - first : PARAMETER_PIECE;
         TRY(source->read(source->user, set->layout, i, first, count, piece));
-        if (set->type != STORAGE_F32)
-            narrow(set->type, piece, count);
+        if (type != STORAGE_F32)
+            narrow(type, piece, count);
         TRY(store_write(s, home_of(set->layout, set->arena_name, p->chunk).text, (p->first + first) * size, piece,
                         count * size));
     }

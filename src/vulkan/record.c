@@ -31,6 +31,8 @@ static device_rate rate_of(const device *d, const program_options *o) {
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         if (!strcmp(rates[i].kind, d->physical.facts.kind))
             rate = rates[i];
+    if (d->max_submit_ms > 0)
+        rate.max_submit_ms = d->max_submit_ms;
     if (o && o->max_submit_ms > 0)
         rate.max_submit_ms = o->max_submit_ms;
     return rate;
@@ -169,30 +171,47 @@ static double estimated_ms(const recorder *r, const dispatch *x) {
     return compute > memory ? compute : memory;
 }
 
-// The slowest axis with more than one workgroup: linear_group() and the kernels' use of x stay as they are.
-static int cut_axis(const dispatch *x) {
-    return x->groups[2] > 1 ? 2 : x->groups[1] > 1 ? 1 : 0;
+// How many ranges of workgroups each axis is cut into so that a piece stays below the limit.
+typedef struct cut {
+    uint32_t pieces[3];
+} cut;
+
+static uint32_t piece_count(cut c) {
+    return c.pieces[0] * c.pieces[1] * c.pieces[2];
 }
 
-// Into how many ranges of workgroups a dispatch is cut so that each stays below the limit.
-static uint32_t piece_count(const recorder *r, const dispatch *x) {
-    double limit = r->rate.max_submit_ms, pieces = limit > 0 ? estimated_ms(r, x) / limit : 1;
-    uint32_t most = x->groups[cut_axis(x)];
-    return pieces <= 1 ? 1 : pieces >= most ? most : (uint32_t)pieces + 1;
+// Kernels that know how many workgroups there are keep that count where only the slowest axis with more than one is cut.
+static cut cut_of(const recorder *r, const dispatch *x) {
+    const double limit = r->rate.max_submit_ms, needed = limit > 0 ? estimated_ms(r, x) / limit : 1;
+    double left = needed < 1e9 ? needed : 1e9;
+    cut c = {{1, 1, 1}};
+    for (int axis = 2; axis >= 0 && left > 1; axis--) {
+        if (x->groups[axis] == 1)
+            continue;
+        c.pieces[axis] = left >= x->groups[axis] ? x->groups[axis] : (uint32_t)left + 1;
+        left /= c.pieces[axis];
+        if (!x->counts_no_groups)
+            break;
+    }
+    return c;
 }
 
-static void dispatch_piece(recorder *r, const dispatch *x, uint32_t piece, uint32_t pieces) {
-    int axis = cut_axis(x);
-    uint32_t base[3] = {0}, count[3] = {x->groups[0], x->groups[1], x->groups[2]};
-    base[axis] = (uint32_t)((uint64_t)x->groups[axis] * piece / pieces);
-    count[axis] = (uint32_t)((uint64_t)x->groups[axis] * (piece + 1) / pieces) - base[axis];
+static void dispatch_piece(recorder *r, const dispatch *x, uint32_t piece, cut c) {
+    uint32_t base[3], count[3];
+    for (int axis = 0; axis < 3; axis++) {
+        const uint64_t groups = x->groups[axis], pieces = c.pieces[axis], i = piece % pieces;
+        base[axis] = (uint32_t)(groups * i / pieces);
+        count[axis] = (uint32_t)(groups * (i + 1) / pieces) - base[axis];
+        piece /= c.pieces[axis];
+    }
     r->device->vk.vkCmdDispatchBase(r->commands, base[0], base[1], base[2], count[0], count[1], count[2]);
 }
 
 static igvk_status record_pieces(recorder *r, const dispatch *x) {
     igvk_status status = IGVK_OK;
-    uint32_t pieces = piece_count(r, x);
-    double piece_ms = estimated_ms(r, x) / pieces;
+    const cut c = cut_of(r, x);
+    const uint32_t pieces = piece_count(c);
+    const double piece_ms = estimated_ms(r, x) / pieces;
     bindings b;
     VkPipeline handle;
     TRY(pipeline_get(r->device, x, pieces > 1, &handle));
@@ -204,7 +223,7 @@ static igvk_status record_pieces(recorder *r, const dispatch *x) {
             barrier_between(r);
         bind(r, x, handle, &b);
         if (pieces > 1)
-            dispatch_piece(r, x, i, pieces);
+            dispatch_piece(r, x, i, c);
         else
             r->device->vk.vkCmdDispatch(r->commands, x->groups[0], x->groups[1], x->groups[2]);
         r->spent_ms += piece_ms;

@@ -379,6 +379,53 @@ static void what_a_head_alone_cannot_do_is_refused(void **state) {
     assert_false(path_exists(o.out));
 }
 
+// ---- the device's time -----------------------------------------------------------------------------
+
+// The tensors of a run's checkpoint, without what its header says. malloc'd.
+static char *tensors_of(const igvk_train_options *o, size_t *size) {
+    char path[IGVK_TEXT + 64];
+    char *bytes = NULL;
+    uint64_t header = 0;
+    snprintf(path, sizeof path, "%s/checkpoint-%08u.safetensors", o->out, 2u);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    assert_int_equal(fread(&header, 8, 1, f), 1);
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    *size = (size_t)ftell(f) - 8 - (size_t)header;
+    assert_int_equal(fseek(f, 8 + (long)header, SEEK_SET), 0);
+    assert_non_null(bytes = malloc(*size));
+    assert_int_equal(fread(bytes, *size, 1, f), 1);
+    fclose(f);
+    return bytes;
+}
+
+static void any_length_of_submissions_gives_the_same_bits(void **state) {
+    (void)state;
+    static const char *const lengths[] = {"0", "0.00001", "1"};
+    char *first = NULL;
+    size_t first_size = 0;
+    for (int k = 0; k < 3; k++) {
+        igvk_train_options o;
+        char name[16];
+        size_t size;
+        snprintf(name, sizeof name, "length-%d", k);
+        new_run(&o, name);
+        set(&o, "max-submit-ms", lengths[k]);
+        o.gentle = k == 2;
+        assert_int_equal(train(&o), IGVK_OK);
+        char *tensors = tensors_of(&o, &size);
+        if (first) {
+            assert_int_equal(size, first_size);
+            assert_memory_equal(tensors, first, size);
+            free(tensors);
+        } else {
+            first = tensors;
+            first_size = size;
+        }
+    }
+    free(first);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
@@ -393,6 +440,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(sheets_of_a_run_are_drawn_and_a_failing_one_is_told),
         cmocka_unit_test(a_head_is_added_to_every_kind),
         cmocka_unit_test(what_a_head_alone_cannot_do_is_refused),
+        cmocka_unit_test(any_length_of_submissions_gives_the_same_bits),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

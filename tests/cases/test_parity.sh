@@ -36,6 +36,18 @@ fresh forward && sed -i 's#"f32": .*#"f32": 1e-30#' spoilt/forward/tolerances.js
 expect 'bounds that nothing can hold' 1 '^OUT .*uncond/D_f' spoilt/forward
 expect 'other bounds by --tolerances' 0 ' 0 out$' --tolerances "$cases/forward/tolerances.json" spoilt/forward
 
+# 16-bit weights have bounds of their own, which f32 would hold easily and f32's own bounds which they would not.
+for type in f16 bf16; do
+    fresh forward && sed -i "s#\"f32\": .*#\"f32\": 1e-30, \"$type\": 0.1#" spoilt/forward/tolerances.json
+    expect "weights of $type" 0 ' 0 out$' --precision $type spoilt/forward
+    if grep -q 'done in f32' log; then continue; fi
+    fresh forward && sed -i "s#\"f32\": .*#\"f32\": 1, \"$type\": 1e-5#" spoilt/forward/tolerances.json
+    expect "weights of $type by bounds of f32" 1 '^OUT ' --precision $type spoilt/forward
+done
+expect 'f16 without bounds' 1 'no tolerance' --precision f16 "$cases/forward"
+expect 'training in f16' 2 'f32 alone' --precision f16 "$cases/training"
+expect 'built-in cases in f16' 2 'name folders' --precision f16
+
 # Unusable: 2.
 fresh forward && rm spoilt/forward/case.json
 expect 'no case.json' 2 'case.json' spoilt/forward

@@ -76,6 +76,25 @@ static void test_split(void **state_) {
     parameter_layout_destroy(&l);
 }
 
+// Weights of products in chunks of their own, the only ones that take a set's type.
+static void test_products(void **state_) {
+    (void)state_;
+    parameter_layout *l = parameter_layout_create(1 << 20);
+    parameter_layout_split_products(l);
+    parameter_layout_add(l, &(parameter){.name = "table", .shape = {2, {4, 8}}});
+    parameter_layout_add(l, &(parameter){.name = "a.weight", .shape = {2, {8, 16}}, .product = true});
+    parameter_layout_add(l, &(parameter){.name = "a.bias", .shape = {1, {8}}});
+    assert_int_equal(parameter_layout_check(l), IGVK_OK);
+    graph *g = test_graph();
+    const parameter_set half = {.layout = l, .arena_name = "ema", .role = ROLE_PARAMETER, .type = STORAGE_F16};
+    assert_int_equal(tensor_of(g, parameter_tensor(g, &half, "table"))->type, STORAGE_F32);
+    assert_int_equal(tensor_of(g, parameter_tensor(g, &half, "a.weight"))->type, STORAGE_F16);
+    assert_int_equal(tensor_of(g, parameter_tensor(g, &half, "a.bias"))->type, STORAGE_F32);
+    assert_int_equal(parameter_chunk_count(l), 2);
+    graph_destroy(&g);
+    parameter_layout_destroy(&l);
+}
+
 static bool is_b(const char *name) {
     return name[0] == 'b';
 }
@@ -196,7 +215,7 @@ static void test_sets(void **state_) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_chunk), cmocka_unit_test(test_split),    cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_one_chunk), cmocka_unit_test(test_split),    cmocka_unit_test(test_products), cmocka_unit_test(test_kept),
         cmocka_unit_test(test_chunks),    cmocka_unit_test(test_refusals), cmocka_unit_test(test_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,6 +148,15 @@ static void test_cuts(void **state) {
     check_runs(test_device_descriptors(), &(program_options){.max_submit_ms = 1e-4});
 }
 
+// A device that pauses, and whose programs are cut as it says where they say nothing.
+static void test_gentle(void **state) {
+    (void)state;
+    device *d = NULL;
+    assert_ok(device_open(&(device_options){.gentle = true, .max_submit_ms = 1e-9}, &d));
+    check_runs(d, NULL);
+    device_close(&d);
+}
+
 static void test_two_programs_share(void **state) {
     (void)state;
     chain c = chain_open(test_device(), NULL);
@@ -300,6 +309,7 @@ int main(void) {
         cmocka_unit_test(test_runs),
         cmocka_unit_test(test_runs_by_descriptors),
         cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_gentle),
         cmocka_unit_test(test_two_programs_share),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_reads),
