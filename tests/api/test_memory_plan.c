@@ -205,6 +205,10 @@ static void sampling_takes_what_was_planned(void **state) {
     planned_as_sampled(&o);
     assert_int_equal(test.weights, 2 * weights);
     sample_options(&o);
+    set_sample(&o, "precision", "f16"); // f32 where the device has no 16-bit storage
+    planned_as_sampled(&o);
+    assert_true(test.weights <= weights);
+    sample_options(&o);
     set_sample(&o, "solver", "dopri5");
     planned_as_sampled(&o);
 }
