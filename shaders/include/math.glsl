@@ -83,13 +83,14 @@ float igvk_times_power(float p, float k) {
     return uintBitsToFloat(floatBitsToUint(p) + (floatBitsToUint(shifted) << 23));
 }
 
-// e^r - 1 for |r| <= ln(2) / 2.
+// e^r - 1 for |r| <= ln(2) / 2. The last step is no fma(): older Mesa takes those of its software driver apart and
+// then adds in another order, which costs a place of 1 + e^r - 1.
 float igvk_exp_core(float r) {
     SAME_BITS float p = MULTIPLY_ADD(0.0013950448, r, 0.008368886);
     p = MULTIPLY_ADD(p, r, 0.041666206);
     p = MULTIPLY_ADD(p, r, 0.1666652);
     p = MULTIPLY_ADD(p, r, 0.5);
-    p = MULTIPLY_ADD(p, r * r, r);
+    p = p * (r * r) + r;
     return p;
 }
 
@@ -234,8 +235,7 @@ float igvk_exp_negative(float x) {
     a = a < -80.0 ? -80.0 : a;
     precise float shifted = MULTIPLY_ADD(a, 1.442695, 12582912.0); // as in igvk_times_power
     precise float k = shifted - 12582912.0;
-    precise float r = MULTIPLY_ADD(k, -0.693145751953125, a);
-    r = MULTIPLY_ADD(k, -1.4286067653e-6, r);
+    precise float r = (a - k * 0.693145751953125) - k * 1.4286067653e-6; // as in igvk_exp_reduce
     SAME_BITS float p = 1.0 + igvk_exp_core(r);
     return uintBitsToFloat(floatBitsToUint(p) + (floatBitsToUint(shifted) << 23));
 }
