@@ -233,11 +233,9 @@ float igvk_tanh(float x) {
 float igvk_exp_negative(float x) {
     float a = x < -80.0 ? 80.0 : -x;
     a = a < -80.0 ? -80.0 : a;
-    precise float shifted = MULTIPLY_ADD(a, 1.442695, 12582912.0); // as in igvk_times_power
-    precise float k = shifted - 12582912.0;
-    precise float r = (a - k * 0.693145751953125) - k * 1.4286067653e-6; // as in igvk_exp_reduce
-    SAME_BITS float p = 1.0 + igvk_exp_core(r);
-    return uintBitsToFloat(floatBitsToUint(p) + (floatBitsToUint(shifted) << 23));
+    float k;
+    float r = igvk_exp_reduce(a, k);
+    return igvk_times_power(1.0 + igvk_exp_core(r), k);
 }
 
 float igvk_sigmoid(float x) {
