@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// variants: attention_forward=; attention_forward_keep=-DKEEP_LOG_SUM_EXP; attention_bias_forward=-DBIAS=2; attention_bias_forward_keep=-DBIAS=3 -DKEEP_LOG_SUM_EXP
+// variants: attention_forward=; attention_forward_keep=-DKEEP_LOG_SUM_EXP; attention_bias_forward=-DBIAS=2; attention_bias_forward_keep=-DBIAS=3 -DKEEP_LOG_SUM_EXP; attention_forward_split=-DSPLIT; attention_forward_keep_split=-DSPLIT -DKEEP_LOG_SUM_EXP; attention_bias_forward_split=-DSPLIT -DBIAS=2; attention_bias_forward_keep_split=-DSPLIT -DBIAS=3 -DKEEP_LOG_SUM_EXP
 // softmax(q k^T / sqrt(D)) v, online: scores in base 2 against the largest one so far; when that grows, what was
 // summed shrinks. Lanes own queries.
 #version 450
@@ -13,7 +13,7 @@ TENSOR_WRITE(2, f32, log_sum_exp) // [N, heads, T], in base 2
 #endif
 #define SCORE_SCALE SCALAR_F32(0) // log2(e) / sqrt(dimension of a head)
 
-float q[DIMENSION * ROWS], o[DIMENSION * ROWS];
+float q[PART * ROWS], o[PART * ROWS];
 float largest[ROWS], sum[ROWS];
 float weights[BLOCK * ROWS];
 #ifdef BIAS
@@ -25,7 +25,7 @@ void load_queries() {
     UNROLL for (uint r = 0; r < ROWS; r++) {
         largest[r] = -1e30;
         sum[r] = 0.0;
-        UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++) {
+        UNROLL_DIMENSION for (uint d = 0; d < PART; d++) {
             q[d * ROWS + r] *= SCORE_SCALE;
             o[d * ROWS + r] = 0.0;
         }
@@ -45,7 +45,7 @@ void weigh(uint r, uint start, uint next) {
         weights[i * ROWS + r] = counts(start + i, next) && IS_TOKEN(start + i) ? w : 0.0;
         sum[r] += weights[i * ROWS + r];
     }
-    UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++)
+    UNROLL_DIMENSION for (uint d = 0; d < PART; d++)
         o[d * ROWS + r] *= shrink;
 }
 
@@ -81,7 +81,7 @@ void main() {
     STORE_OWN_ROWS(attended, width_base(), WIDTH, o, reciprocal[r])
 #ifdef KEEP_LOG_SUM_EXP
     UNROLL for (uint r = 0; r < ROWS; r++)
-        if (own_row(r) < TOKENS)
+        if (stores_number(r))
             STORE(f32, log_sum_exp, statistics_base() + own_row(r), largest[r] + igvk_log(sum[r]) * 1.442695041);
 #endif
 }

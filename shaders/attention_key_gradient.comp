@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // dv = sum over queries of p dy; dk = sum over queries of p (dy . v - delta) q / sqrt(D), with the weights p
 // computed again from the log-sum-exp. Lanes own keys and their values.
-// variants: attention_key_gradient=; attention_bias_key_gradient=-DBIAS=5
+// variants: attention_key_gradient=; attention_bias_key_gradient=-DBIAS=5; attention_key_gradient_split=-DSPLIT; attention_bias_key_gradient_split=-DSPLIT -DBIAS=5
 #version 450
 #include "include/tensor.glsl"
 #include "include/attention_tile.glsl"
@@ -13,13 +13,13 @@ TENSOR_WRITE(4, f32, dqkv)       // [N, T, 3 D]: the second and third thirds
 #define SCORE_SCALE SCALAR_F32(0)    // log2(e) / sqrt(dimension of a head)
 #define GRADIENT_SCALE SCALAR_F32(1) // 1 / sqrt(dimension of a head)
 
-float k[DIMENSION * ROWS], v[DIMENSION * ROWS], dk[DIMENSION * ROWS], dv[DIMENSION * ROWS];
+float k[PART * ROWS], v[PART * ROWS], dk[PART * ROWS], dv[PART * ROWS];
 float weights[BLOCK * ROWS], slopes[BLOCK * ROWS];
 
 void load_keys() {
     LOAD_OWN_ROWS(k, qkv, qkv_base() + WIDTH, QKV_STRIDE)
     LOAD_OWN_ROWS(v, qkv, qkv_base() + 2 * WIDTH, QKV_STRIDE)
-    UNROLL_DIMENSION for (uint i = 0; i < DIMENSION * ROWS; i++) {
+    UNROLL_DIMENSION for (uint i = 0; i < PART * ROWS; i++) {
         k[i] *= SCORE_SCALE;
         dk[i] = 0.0;
         dv[i] = 0.0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // dq = sum over keys of p (dy . v - delta) k / sqrt(D), with the weights p computed again from the log-sum-exp, and
 // delta = dy . y, which the pass for keys reads too. Lanes own queries.
-// variants: attention_query_gradient=; attention_bias_query_gradient=-DBIAS=6
+// variants: attention_query_gradient=; attention_bias_query_gradient=-DBIAS=6; attention_query_gradient_split=-DSPLIT; attention_bias_query_gradient_split=-DSPLIT -DBIAS=6
 #version 450
 #include "include/tensor.glsl"
 #include "include/attention_tile.glsl"
@@ -17,7 +17,7 @@ TENSOR_WRITE(9, f32, dscores) // [N, heads, keys, queries]
 #define SCORE_SCALE SCALAR_F32(0)    // log2(e) / sqrt(dimension of a head)
 #define GRADIENT_SCALE SCALAR_F32(1) // 1 / sqrt(dimension of a head)
 
-float q[DIMENSION * ROWS], g[DIMENSION * ROWS], dq[DIMENSION * ROWS];
+float q[PART * ROWS], g[PART * ROWS], dq[PART * ROWS];
 float log_sum[ROWS], own_delta[ROWS];
 float weights[BLOCK * ROWS], slopes[BLOCK * ROWS];
 
@@ -28,11 +28,12 @@ void load_queries() {
     UNROLL for (uint r = 0; r < ROWS; r++) {
         log_sum[r] = LOAD(f32, log_sum_exp, statistics_base() + clamped(own_row(r)));
         own_delta[r] = 0.0;
-        UNROLL_DIMENSION for (uint d = 0; d < DIMENSION; d++) {
+        UNROLL_DIMENSION for (uint d = 0; d < PART; d++) {
             own_delta[r] = fma(g[d * ROWS + r], dq[d * ROWS + r], own_delta[r]);
             q[d * ROWS + r] *= SCORE_SCALE;
             dq[d * ROWS + r] = 0.0;
         }
+        own_delta[r] = sum_of_parts(own_delta[r]);
     }
 }
 
@@ -68,7 +69,7 @@ void main() {
             slopes[i] *= weights[i];
 #ifdef BIAS
         UNROLL for (uint i = 0; i < BLOCK * ROWS; i++)
-            if (own_row(i % ROWS) < TOKENS && counts(start + i / ROWS, next))
+            if (stores_number(i % ROWS) && counts(start + i / ROWS, next))
                 STORE(f32, dscores, (statistics_base() + start + i / ROWS) * TOKENS + own_row(i % ROWS), slopes[i]);
 #endif
         ADD_WEIGHTED_ROWS(dq, k_again, qkv, QKV_STRIDE, slopes)
@@ -77,6 +78,6 @@ void main() {
 
     STORE_OWN_ROWS(dqkv, qkv_base(), QKV_STRIDE, dq, GRADIENT_SCALE)
     UNROLL for (uint r = 0; r < ROWS; r++)
-        if (own_row(r) < TOKENS)
+        if (stores_number(r))
             STORE(f32, delta, statistics_base() + own_row(r), own_delta[r]);
 }

@@ -142,7 +142,7 @@ typedef struct igvk_bench_options {
     char model[IGVK_TEXT];   // preset: its products' shapes, forward, training step and sampling steps
     char json[IGVK_TEXT];    // file to write
     char compare[IGVK_TEXT]; // a file of an earlier run
-    uint32_t only;           // 0 all, 1 operators, 2 forward, 3 training, 4 sampling
+    uint32_t only;           // 0 all, 1 operators, 2 forward, 3 training, 4 sampling, 5 kernels
     uint64_t batch, rows, input, output; // of products M, K, N; 0: the model's, in four shapes
     uint64_t image; // side of the model's input
     double seconds; // per measurement, about
@@ -161,6 +161,7 @@ typedef struct igvk_bench_row {
     double joules;       // of the whole processor in one run, where the system counts them; 0: not told
     double value;        // of rows that measure no time: in `unit`, else null
     const char *unit;
+    const char *note; // of rows that are words only (--only kernels), else null
     double before; // --compare: the earlier median; 0: not there
     double noise;  // both runs' spreads together, as a share of the median: smaller changes are none
 } igvk_bench_row;

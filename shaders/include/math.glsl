@@ -83,14 +83,19 @@ float igvk_times_power(float p, float k) {
     return uintBitsToFloat(floatBitsToUint(p) + (floatBitsToUint(shifted) << 23));
 }
 
-// e^r - 1 for |r| <= ln(2) / 2. The last step is no fma(): older Mesa takes those of its software driver apart and
-// then adds in another order, which costs a place of 1 + e^r - 1.
-float igvk_exp_core(float r) {
+// (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2.
+float igvk_exp_tail(float r) {
     SAME_BITS float p = MULTIPLY_ADD(0.0013950448, r, 0.008368886);
     p = MULTIPLY_ADD(p, r, 0.041666206);
     p = MULTIPLY_ADD(p, r, 0.1666652);
     p = MULTIPLY_ADD(p, r, 0.5);
-    p = p * (r * r) + r;
+    return p;
+}
+
+// e^r - 1 for |r| <= ln(2) / 2. The last step is no fma(): older Mesa takes those of its software driver apart and
+// then adds in another order, which costs a place of 1 + e^r - 1.
+float igvk_exp_core(float r) {
+    SAME_BITS float p = igvk_exp_tail(r) * (r * r) + r;
     return p;
 }
 
@@ -233,9 +238,20 @@ float igvk_tanh(float x) {
 float igvk_exp_negative(float x) {
     float a = x < -80.0 ? 80.0 : -x;
     a = a < -80.0 ? -80.0 : a;
+#ifdef IGVK_SAME_BITS
     float k;
     float r = igvk_exp_reduce(a, k);
     return igvk_times_power(1.0 + igvk_exp_core(r), k);
+#else
+    // The same in fewer steps. The first product of r is exact and no fma(): older Mesa's software driver would take
+    // it apart and join it with the second.
+    precise float shifted = fma(a, 1.442695, 12582912.0); // as in igvk_times_power
+    precise float k = shifted - 12582912.0;
+    precise float near = a - k * 0.693145751953125;
+    float r = fma(k, -1.4286067653e-6, near);
+    float p = fma(fma(igvk_exp_tail(r), r, 1.0), r, 1.0);
+    return uintBitsToFloat(floatBitsToUint(p) + (floatBitsToUint(shifted) << 23));
+#endif
 }
 
 float igvk_sigmoid(float x) {

@@ -76,9 +76,9 @@ static igvk_status give_row(bench *b, igvk_bench_row *r) {
     bench_compare_row(b, r);
     if (b->row)
         b->row(b->user, r);
-    json_t *entry = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s*}", "name", r->name, "milliseconds",
+    json_t *entry = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s*, s:s*}", "name", r->name, "milliseconds",
                               r->milliseconds, "median", r->median, "spread", r->spread, "gflops", r->gflops, "gigabytes",
-                              r->gigabytes, "share", r->share, "joules", r->joules, "value", r->value, "unit", r->unit);
+                              r->gigabytes, "share", r->share, "joules", r->joules, "value", r->value, "unit", r->unit, "note", r->note);
     return json_array_append_new(b->rows, entry) == 0 ? IGVK_OK : fail_memory("a row", 0);
 }
 
@@ -95,6 +95,10 @@ igvk_status bench_row(bench *b, const char *name, const bench_times *t, double f
     else if (b->peak_bytes > 0 && bytes > 0)
         r.share = bytes / t->best / b->peak_bytes;
     return give_row(b, &r);
+}
+
+igvk_status bench_note(bench *b, const char *name, const char *note) {
+    return give_row(b, &(igvk_bench_row){.name = name, .note = note});
 }
 
 igvk_status bench_fact(bench *b, const char *name, double value, const char *unit) {
@@ -165,15 +169,20 @@ igvk_status igvk_bench(const igvk_bench_options *o, void (*row)(void *user, cons
     TRY(bench_config(o, &b.config));
     if (o->json[0])
         TRY(file_check_writable(o->json));
-    TRY(device_open(DEVICE_OPTIONS_OF(o, false), &b.device));
+    device_options device = *DEVICE_OPTIONS_OF(o, false);
+    device.statistics = o->only == BENCH_KERNELS;
+    TRY(device_open(&device, &b.device));
     b.timestamps = has_timestamps(b.device);
     if (o->compare[0])
         TRY(bench_compare_open(&b));
     TRY(store_create(b.device, &b.store));
-    TRY(bench_peaks(&b));
+    if (o->only == BENCH_KERNELS)
+        TRY(bench_kernels(&b));
+    else
+        TRY(bench_peaks(&b));
     if (bench_wants(&b, BENCH_OPERATORS))
         TRY(bench_operators(&b));
-    if (o->only != BENCH_OPERATORS)
+    if (o->only != BENCH_OPERATORS && o->only != BENCH_KERNELS)
         TRY(bench_model(&b));
     if (o->json[0])
         TRY(write_json(&b));

@@ -8,6 +8,7 @@
 #include "igvk/igvk_experimental.h"
 #include "models/model.h"
 #include "ops/ops.h"
+#include "training/trainer.h"
 #include "vulkan/program.h"
 
 #include <jansson.h>
@@ -31,7 +32,7 @@ typedef struct bench_times {
     double joules;               // a run; 0: not told
 } bench_times;
 
-enum bench_part { BENCH_ALL, BENCH_OPERATORS, BENCH_FORWARD, BENCH_TRAINING, BENCH_SAMPLING };
+enum bench_part { BENCH_ALL, BENCH_OPERATORS, BENCH_FORWARD, BENCH_TRAINING, BENCH_SAMPLING, BENCH_KERNELS };
 static inline bool bench_wants(const bench *b, enum bench_part part) {
     return b->o->only == BENCH_ALL || b->o->only == part;
 }
@@ -44,6 +45,7 @@ igvk_status bench_time_program(bench *b, program *p, bench_times *out); // submi
 // The spread of `count` times, sorted in place; best and median likewise.
 void bench_summary(double *times, size_t count, bench_times *out);
 igvk_status bench_row(bench *b, const char *name, const bench_times *t, double flops, double bytes);
+igvk_status bench_note(bench *b, const char *name, const char *note);
 igvk_status bench_fact(bench *b, const char *name, double value, const char *unit); // a row that is no time
 // Takes the graph over; its externals are in b->store.
 igvk_status bench_graph(bench *b, const char *name, graph **g, tensor_id out, double flops);
@@ -51,6 +53,13 @@ igvk_status bench_graph(bench *b, const char *name, graph **g, tensor_id out, do
 igvk_status bench_peaks(bench *b); // register-only multiply-adds; a copy. Again before each part: machines drift
 igvk_status bench_operators(bench *b);
 igvk_status bench_model(bench *b); // forward, training step, sampling step by guidance
+
+// The trainer of --model and --batch on a device; its forward.
+trainer_options bench_trainer(const bench *b, device *d);
+igvk_status bench_forward_graph(const model_config *c, const parameter_layout *l, uint32_t batch, graph **out,
+                                tensor_id *keep);
+// Forward and training step compiled, nothing allocated or run: a row a kernel, with what the driver tells of it.
+igvk_status bench_kernels(bench *b);
 
 // The rows of a --json file by name; refuses another format by one line, and tells of another device.
 igvk_status bench_compare_open(bench *b);

@@ -55,8 +55,8 @@ done:
     return status;
 }
 
-static igvk_status forward_graph(const model_config *c, const parameter_layout *l, uint32_t batch, graph **out,
-                                 tensor_id *keep) {
+igvk_status bench_forward_graph(const model_config *c, const parameter_layout *l, uint32_t batch, graph **out,
+                                tensor_id *keep) {
     graph *g = *out = graph_new();
     if (!g)
         return fail_memory("a graph", 0);
@@ -78,7 +78,7 @@ static igvk_status forward_row(bench *b, const model_config *c, trainer *t, doub
     graph *g = NULL;
     tensor_id keep;
     bench_times times;
-    TRY(forward_graph(c, trainer_layout(t), (uint32_t)b->o->batch, &g, &keep));
+    TRY(bench_forward_graph(c, trainer_layout(t), (uint32_t)b->o->batch, &g, &keep));
     TRY(graph_compile(&g, device_capabilities(b->device), &keep, 1, &compiled));
     *flops = graph_flops(&compiled.list);
     TRY(workspace_create(b->device, &w));
@@ -240,8 +240,8 @@ done:
 
 static igvk_status sampling(bench *b, trainer *t) {
     static const guidance_row rows[] = {
-        {"sampling step, no guidance", 1, 1, false},  {"sampling step, CFG", 1, 1.5, false},
-        {"sampling step, IG", 1.5, 1, false},         {"sampling step, IG+CFG", 1.5, 1.5, false},
+        {"sampling step, no guidance", 1, 1, false},   {"sampling step, CFG", 1, 1.5, false},
+        {"sampling step, IG", 1.5, 1, false},          {"sampling step, IG+CFG", 1.5, 1.5, false},
         {"sampling step, autoguidance", 1.5, 1, true},
     };
     igvk_status status = IGVK_OK;
@@ -275,25 +275,29 @@ static igvk_status memory(bench *b) {
     return status;
 }
 
+trainer_options bench_trainer(const bench *b, device *d) {
+    const model_objective *objective = model_objective_of(&b->config);
+    return (trainer_options){.device = d,
+                             .model = b->config,
+                             .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
+                             .label_dropout = 0.1,
+                             .optimizer = {.kind = objective ? objective->optimizer : OPTIMIZER_ADAMW,
+                                           .momentum = 0.95,
+                                           .learning_rate = 1e-4,
+                                           .beta1 = 0.9,
+                                           .beta2 = 0.999,
+                                           .epsilon = 1e-8,
+                                           .clip = 1,
+                                           .ema_decay = 0.9999},
+                             .batch = (uint32_t)b->o->batch,
+                             .micro_batch = (uint32_t)b->o->batch};
+}
+
 igvk_status bench_model(bench *b) {
     igvk_status status = IGVK_OK;
     trainer *t = NULL;
     double flops = 0;
-    const model_objective *objective = model_objective_of(&b->config);
-    trainer_options o = {.device = b->device,
-                         .model = b->config,
-                         .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
-                         .label_dropout = 0.1,
-                         .optimizer = {.kind = objective ? objective->optimizer : OPTIMIZER_ADAMW,
-                                       .momentum = 0.95,
-                                       .learning_rate = 1e-4,
-                                       .beta1 = 0.9,
-                                       .beta2 = 0.999,
-                                       .epsilon = 1e-8,
-                                       .clip = 1,
-                                       .ema_decay = 0.9999},
-                         .batch = (uint32_t)b->o->batch,
-                         .micro_batch = (uint32_t)b->o->batch};
+    const trainer_options o = bench_trainer(b, b->device);
     TRY(trainer_create(&o, &t));
     TRY(trainer_initialise(t, NULL));
     TRY(bench_peaks(b));

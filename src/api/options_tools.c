@@ -37,9 +37,9 @@ void igvk_parity_options_default(igvk_parity_options *o) { options_default(&pari
 // ---- bench ------------------------------------------------------------------------------------------------
 
 #define OPTIONS igvk_bench_options
-static const char *const bench_parts[] = {"all", "operators", "forward", "training", "sampling", NULL};
+static const char *const bench_parts[] = {"all", "operators", "forward", "training", "sampling", "kernels", NULL};
 static const igvk_option bench_table[] = {
-    {"only", "PART", OPTION_CHOICE(only, bench_parts, "all"), "Parts", "one part of the measurements"},
+    {"only", "PART", OPTION_CHOICE(only, bench_parts, "all"), "Parts", "one part of the measurements; kernels: what the driver tells of each, without running it"},
 
     {"rows", "M", OPTION_INTEGER(rows, 0, 1e6, "0"), "Matrix multiplication", "rows of the input; 0: the model's tokens"},
     {"input", "K", OPTION_INTEGER(input, 0, 1e6, "0"), "Matrix multiplication", "input features; 0: the model's shapes"},

@@ -32,6 +32,10 @@ static const char *change(char out[64], const igvk_bench_row *r) {
 static void print_row(void *user, const igvk_bench_row *r) {
     (void)user;
     char flops[32], bytes[32], share[32], joules[32], text[64] = "";
+    if (r->note) {
+        console_row("| %s | %s |", r->name, r->note);
+        return;
+    }
     if (r->unit) {
         console_row("| %-48s | %.4g %s | | | | | |%s", r->name, r->value, r->unit, comparing ? " |" : "");
         return;
@@ -41,6 +45,17 @@ static void print_row(void *user, const igvk_bench_row *r) {
                 cell(joules, "%.3f", r->joules), comparing ? " " : "", comparing ? change(text, r) : "", comparing ? " |" : "");
 }
 
+static void print_head(const igvk_bench_options *o) {
+    if (o->only == 5) { // kernels
+        console_row("| kernel, invocations: constants | the driver's statistics |");
+        console_row("| --- | --- |");
+        return;
+    }
+    console_row("| %-48s | %10s | %10s | %8s | %7s | %7s | %8s |%s", "", "best ms", "median ms", "GFLOP/s", "GB/s",
+                "of peak", "joules", comparing ? " change |" : "");
+    console_row("| --- | ---: | ---: | ---: | ---: | ---: | ---: |%s", comparing ? " --- |" : "");
+}
+
 static int run(const arguments *a) {
     igvk_bench_options o;
     igvk_bench_options_default(&o);
@@ -48,9 +63,7 @@ static int run(const arguments *a) {
     if (code)
         return code;
     comparing = o.compare[0];
-    console_row("| %-48s | %10s | %10s | %8s | %7s | %7s | %8s |%s", "", "best ms", "median ms", "GFLOP/s", "GB/s",
-                "of peak", "joules", comparing ? " change |" : "");
-    console_row("| --- | ---: | ---: | ---: | ---: | ---: | ---: |%s", comparing ? " --- |" : "");
+    print_head(&o);
     return console_end(igvk_bench(&o, print_row, NULL, console_events()));
 }
 

@@ -49,45 +49,60 @@ done:
 
 typedef struct attention_tile {
     uint32_t lanes; // of a workgroup: one vector
-    uint32_t rows;  // that a lane owns
+    uint32_t parts; // lanes that share a row
+    uint32_t rows;  // that such lanes own
     uint32_t block; // other rows in one turn of the loop
 } attention_tile;
 
-// How far the kernels are unrolled: rows that a lane owns, other rows in one turn of the loop, and multiply-adds in
-// such a turn, each at most. Found by measuring (docs/performance-log.md).
+// How far the kernels are unrolled: rows that a lane owns, other rows in one turn of the loop, multiply-adds in such a
+// turn, and numbers that a lane keeps, each at most. Found by measuring (docs/performance-log.md); for GPUs by what
+// their compilers say (docs/kernels.md).
 typedef struct unrolling {
-    uint32_t rows, block, body;
+    uint32_t rows, block, body, kept;
 } unrolling;
 
+#define CPU_KEEPS 800 // vectors for half of an L1 cache
+
 static unrolling unrolling_for(const capabilities *c) {
-    if (!c->cpu)
-        return (unrolling){1, 8, 512}; // registers are what is short
+    if (!c->register_tile)
+        return (unrolling){2, 8, 256, 80}; // registers are what is short: a third of what most GPUs have
     if (!c->address)
-        return (unrolling){4, 4, UINT32_MAX}; // not unrolled over the head's dimension (attention_tile.glsl)
+        return (unrolling){4, 4, UINT32_MAX, CPU_KEEPS}; // not unrolled over the head's dimension (attention_tile.glsl)
     if (!c->lanes_broadcast)
-        return (unrolling){4, 8, 512}; // loads are what is slow, even uniform ones
-    return (unrolling){2, 8, 2304};    // what the instruction cache holds; beyond it three times slower
+        return (unrolling){4, 8, 512, CPU_KEEPS}; // loads are what is slow, even uniform ones
+    return (unrolling){2, 8, 2304, CPU_KEEPS};    // what the instruction cache holds; beyond it three times slower
+}
+
+// The fewest lanes that keep their part of a row within `kept`, of at most 16 that divide the row and a subgroup;
+// the most where none does.
+static uint32_t parts_for(const capabilities *c, uint32_t dimension, uint32_t products, uint32_t kept) {
+    uint32_t parts = 1;
+    while (!c->register_tile && parts < 16 && products * dimension > kept * parts && dimension % (2 * parts) == 0 &&
+           c->shuffle_lanes && c->shuffle_lanes % (2 * parts) == 0)
+        parts *= 2;
+    return parts;
 }
 
 // `products`: how many products of head rows the loop's body holds, and about how many own rows a lane keeps. From
 // the shape and the device alone, never from the batch.
 static attention_tile tile_for(const capabilities *c, const attention_sizes *s, uint32_t products) {
     const unrolling u = unrolling_for(c);
-    const uint32_t kept = 800; // numbers that a lane keeps at most: vectors for half of an L1 cache
     attention_tile t = {.lanes = c->vector_width, .rows = u.rows};
-    while (t.rows > 1 && ((t.rows - 1) * t.lanes >= s->tokens || products * s->dimension * t.rows > kept))
+    t.parts = parts_for(c, s->dimension, products, u.kept);
+    const uint32_t row = products * s->dimension / t.parts; // what a lane keeps of one
+    while (t.rows > 1 && ((t.rows - 1) * t.lanes / t.parts >= s->tokens || row * t.rows > u.kept))
         t.rows--;
-    t.block = u.body / (products * s->dimension * t.rows);
+    t.block = u.body / (row * t.rows);
     t.block = t.block < 1 ? 1 : t.block > u.block ? u.block : t.block;
     t.block = t.block > s->tokens ? (uint32_t)s->tokens : t.block;
     return t;
 }
 
-dispatch dispatch_attention(const lowering *l, const char *shader, const attention_sizes *s, uint32_t products) {
+dispatch dispatch_attention(const lowering *l, attention_shader shader, const attention_sizes *s, uint32_t products) {
     const attention_tile t = tile_for(l->capabilities, s, products);
-    const uint64_t tile = (uint64_t)t.lanes * t.rows;
+    const uint64_t tile = (uint64_t)t.lanes / t.parts * t.rows;
     dispatch d = {
-        .shader = shader,
+        .shader = t.parts > 1 ? shader.split : shader.whole,
         .local_size = t.lanes,
         .counts_no_groups = true,
         .groups = {(uint32_t)((s->tokens + tile - 1) / tile), s->heads, (uint32_t)s->images},
@@ -99,7 +114,9 @@ dispatch dispatch_attention(const lowering *l, const char *shader, const attenti
     dispatch_constant(&d, t.rows);
     dispatch_constant(&d, t.block);
     // In the passes of the gradient, which load more rows, gathers are a twentieth slower and compile six times faster.
-    dispatch_constant(&d, products == 2 && l->capabilities->lanes_broadcast && l->capabilities->address);
+    dispatch_constant(&d,
+                      products == 2 && t.parts == 1 && l->capabilities->lanes_broadcast && l->capabilities->address);
+    dispatch_constant(&d, t.parts);
     dispatch_scalar_f32(&d, (float)(1.4426950408889634 / sqrt((double)s->dimension))); // log2(e)
     dispatch_scalar_f32(&d, (float)(1.0 / sqrt((double)s->dimension)));
     dispatch_scalar(&d, 0); // NOTHING
@@ -123,7 +140,8 @@ done:
 static igvk_status attention_lower(lowering *l, const node *n) {
     const attention_attributes *a = n->attributes;
     const attention_sizes s = sizes_of(l->graph, n);
-    dispatch d = dispatch_attention(l, a->keep ? "attention_forward_keep" : "attention_forward", &s, 2);
+    dispatch d = dispatch_attention(
+        l, a->keep ? ATTENTION_SHADER("attention_forward_keep") : ATTENTION_SHADER("attention_forward"), &s, 2);
     dispatch_bind(&d, n->inputs[0], ACCESS_READ);
     dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
     if (a->keep)
@@ -138,7 +156,8 @@ static void attention_gradient(graph *g, uint32_t node_index, const tensor_id *d
     if (!want[0] || !tensor_is(dy[0]))
         return;
     if (!a->keep) {
-        graph_fail(g, "attention: its log-sum-exp was not kept: call graph_keep_for_gradient before building the graph");
+        graph_fail(g,
+                   "attention: its log-sum-exp was not kept: call graph_keep_for_gradient before building the graph");
         return;
     }
     const tensor_id inputs[] = {n->inputs[0], n->outputs[0], n->outputs[1], dy[0]};
@@ -186,7 +205,7 @@ static igvk_status attention_gradient_lower(lowering *l, const node *n) {
     const double bytes = elementwise_cost(l->graph, n, 0).bytes;
     igvk_status status = IGVK_OK;
 
-    dispatch d = dispatch_attention(l, "attention_query_gradient", &s, 3);
+    dispatch d = dispatch_attention(l, ATTENTION_SHADER("attention_query_gradient"), &s, 3);
     const tensor_id query_inputs[] = {qkv, y, log_sum_exp, dy};
     for (uint32_t i = 0; i < 4; i++)
         dispatch_bind(&d, query_inputs[i], ACCESS_READ);
@@ -195,7 +214,7 @@ static igvk_status attention_gradient_lower(lowering *l, const node *n) {
     d.bytes = bytes / 2;
     TRY(lowering_emit(l, &d));
 
-    d = dispatch_attention(l, "attention_key_gradient", &s, 4);
+    d = dispatch_attention(l, ATTENTION_SHADER("attention_key_gradient"), &s, 4);
     const tensor_id key_inputs[] = {qkv, log_sum_exp, dy, delta};
     for (uint32_t i = 0; i < 4; i++)
         dispatch_bind(&d, key_inputs[i], ACCESS_READ);

@@ -78,7 +78,9 @@ static igvk_status attention_bias_shapes(const graph *g, const node *n, output_s
 static igvk_status attention_bias_lower(lowering *l, const node *n) {
     const bias_attributes *a = n->attributes;
     const attention_sizes s = sizes_of(l->graph, n);
-    dispatch d = dispatch_attention(l, a->keep ? "attention_bias_forward_keep" : "attention_bias_forward", &s, 2);
+    dispatch d = dispatch_attention(
+        l, a->keep ? ATTENTION_SHADER("attention_bias_forward_keep") : ATTENTION_SHADER("attention_bias_forward"), &s,
+        2);
     add_grid(&d, n);
     dispatch_bind(&d, n->inputs[BIAS_QKV], ACCESS_READ);
     dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
@@ -178,7 +180,7 @@ static igvk_status attention_bias_gradient_lower(lowering *l, const node *n) {
     const double bytes = elementwise_cost(l->graph, n, 0).bytes;
     igvk_status status = IGVK_OK;
 
-    dispatch d = dispatch_attention(l, "attention_bias_query_gradient", &s, 3);
+    dispatch d = dispatch_attention(l, ATTENTION_SHADER("attention_bias_query_gradient"), &s, 3);
     add_grid(&d, n);
     const tensor_id query_inputs[] = {qkv, n->inputs[BIAS_Y], log_sum_exp, dy};
     for (uint32_t i = 0; i < 4; i++)
@@ -190,7 +192,7 @@ static igvk_status attention_bias_gradient_lower(lowering *l, const node *n) {
     d.bytes = bytes / 2;
     TRY(lowering_emit(l, &d));
 
-    d = dispatch_attention(l, "attention_bias_key_gradient", &s, 4);
+    d = dispatch_attention(l, ATTENTION_SHADER("attention_bias_key_gradient"), &s, 4);
     add_grid(&d, n);
     const tensor_id key_inputs[] = {qkv, log_sum_exp, dy, delta};
     for (uint32_t i = 0; i < 4; i++)

@@ -101,17 +101,23 @@ static igvk_status create_logical(device *d) {
     igvk_status status = IGVK_OK;
     float priority = 1;
     bool address = device_has(d, OPTIONAL_ADDRESS);
-    const char *extensions[2];
+    const char *extensions[3];
     uint32_t extension_count = 0;
     if (d->physical.portability_subset)
         extensions[extension_count++] = "VK_KHR_portability_subset";
     if (device_has(d, OPTIONAL_MEMORY_BUDGET))
         extensions[extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    if (d->statistics)
+        extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueFamilyIndex = d->physical.queue_family,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pipelineExecutableInfo = VK_TRUE};
     VkPhysicalDeviceVulkan11Features features11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+                                                   .pNext = d->statistics ? &statistics : NULL,
                                                    .storageBuffer16BitAccess = device_has(d, OPTIONAL_STORAGE_16BIT)};
     VkPhysicalDeviceVulkan12Features features12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
                                                    .pNext = &features11,
@@ -175,6 +181,7 @@ igvk_status device_open(const device_options *given, device **out) {
     d->max_submit_ms = o->max_submit_ms > 0 ? o->max_submit_ms : o->gentle ? GENTLE_SUBMIT_MS : 0;
     d->memory_limit = o->memory;
     d->planning = o->planning;
+    d->statistics = o->statistics && device_has(d, OPTIONAL_PIPELINE_STATISTICS);
     d->memory_at_open = device_memory_free(d);
     if (!d->planning)
         TRY(open_queue(d));

@@ -47,6 +47,7 @@ typedef struct device_options {
     uint64_t max_allocation; // 0: the device's; else a lower limit (tests)
     uint64_t max_binding;    // likewise
     uint64_t memory;         // 0: what is free; else as if no more were, or on a planning device as if so much were
+    bool statistics;         // of compiled kernels, where the driver tells them (vulkan/pipeline_statistics.h)
     bool planning;           // memory is counted, not allocated (vulkan/planning.h)
 } device_options;
 // Where they are 0, IGVK_MAX_ALLOCATION, IGVK_MAX_BINDING and IGVK_MEMORY give the three limits in bytes.

@@ -138,6 +138,7 @@ struct device {
     uint64_t memory_at_open; // free then
     double max_submit_ms;    // 0: by the kind of device
     bool gentle;
+    bool statistics; // asked for, and told by the driver
     uint32_t memory_objects;
 };
 static inline bool device_has(const device *d, enum optional_path path) {

@@ -170,12 +170,17 @@ static void find_paths(physical_device *p, const device_answers *a, const device
     path_found(paths, OPTIONAL_SUBGROUP_BROADCAST,
                cpu && (a->vulkan11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
                    (a->vulkan11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT));
+    path_found(paths, OPTIONAL_SUBGROUP_SHUFFLE,
+               (a->vulkan11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                   (a->vulkan11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT));
     path_found(paths, OPTIONAL_WRITTEN_OUT, a->vulkan12.driverID == VK_DRIVER_ID_GOOGLE_SWIFTSHADER);
     path_found(paths, OPTIONAL_STORAGE_16BIT, a->features11.storageBuffer16BitAccess);
     path_found(paths, OPTIONAL_UNIFIED, is_unified(p, type));
     path_found(paths, OPTIONAL_TIMESTAMPS, a->timestamp_bits > 0);
     path_found(paths, OPTIONAL_MEMORY_BUDGET, has_extension(a, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) && !cpu);
     path_found(paths, OPTIONAL_PIPELINE_CACHE, true);
+    path_found(paths, OPTIONAL_PIPELINE_STATISTICS,
+               has_extension(a, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME));
     // The bit, not the extension: llvmpipe at 128 bits lists the one without the other.
     path_found(paths, OPTIONAL_COOPERATIVE_MATRIX, a->matrices.cooperativeMatrix);
 }
@@ -201,6 +206,7 @@ static void fill_capabilities(physical_device *p, const device_options *o) {
         .register_tile = f->paths[OPTIONAL_REGISTER_TILE].enabled,
         .lanes_broadcast = f->paths[OPTIONAL_LANES_BROADCAST].enabled,
         .subgroup_broadcast = f->paths[OPTIONAL_SUBGROUP_BROADCAST].enabled,
+        .shuffle_lanes = f->paths[OPTIONAL_SUBGROUP_SHUFFLE].enabled ? f->subgroup_min : 0,
         .written_out = f->paths[OPTIONAL_WRITTEN_OUT].enabled,
     };
     if (p->limits.maxComputeWorkGroupSize[0] < f->capabilities.max_invocations)
@@ -275,6 +281,7 @@ static igvk_status query_device(VkPhysicalDevice handle, uint32_t index, const d
     }
     read_answers(handle, &answers);
     bool has_queue = find_queue(handle, &p->queue_family, &answers.timestamp_bits);
+    p->timestamp_mask = answers.timestamp_bits < 64 ? (1ull << answers.timestamp_bits) - 1 : UINT64_MAX;
     find_paths(p, &answers, o);
     fill_facts(p, &answers);
     fill_capabilities(p, o);

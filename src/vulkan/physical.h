@@ -16,6 +16,7 @@ typedef struct physical_device {
     VkPhysicalDeviceLimits limits;
     VkPhysicalDeviceMemoryProperties memory;
     uint32_t queue_family;
+    uint64_t timestamp_mask; // the bits of a timestamp that count
     uint32_t max_memory_objects;
     bool portability_subset; // the extension must be enabled where it is offered
     uint8_t uuid[VK_UUID_SIZE], pipeline_cache_uuid[VK_UUID_SIZE];

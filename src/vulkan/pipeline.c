@@ -114,7 +114,8 @@ static igvk_status compile(device *d, const pipeline_key *key, VkPipeline *out) 
     TRY_VULKAN(d->vk.vkCreateShaderModule(d->handle, &code, NULL, &module), key->shader->name);
     VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .flags = key->base ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0,
+        .flags = (key->base ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0) |
+                 (d->statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0),
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,

@@ -170,7 +170,8 @@ igvk_status program_times(program *p, double *nanoseconds, size_t count) {
                                            stamps, sizeof *stamps, VK_QUERY_RESULT_64_BIT),
                "reading timestamps");
     for (size_t i = 0; i < count; i++)
-        nanoseconds[i] = (double)(stamps[2 * i + 1] - stamps[2 * i]) * (double)d->physical.limits.timestampPeriod;
+        nanoseconds[i] = (double)((stamps[2 * i + 1] - stamps[2 * i]) & d->physical.timestamp_mask) *
+                         (double)d->physical.limits.timestampPeriod;
 done:
     free(stamps);
     return status;

@@ -48,7 +48,28 @@ static void test_bench(void **state) {
     remove(file);
 }
 
+// Every kernel of a model by name, compiled and told of, however large the model is: nothing is allocated.
+static void keep_kernel(void *user, const igvk_bench_row *r) {
+    size_t *found = user; // rows, those of attention
+    found[0]++;
+    found[1] += !strncmp(r->name, "attention_", 10);
+    assert_true(r->note && *r->note && !r->milliseconds);
+}
+
+static void test_kernels(void **state) {
+    (void)state;
+    size_t found[2] = {0};
+    igvk_bench_options b;
+    igvk_bench_options_default(&b);
+    b.only = 5;
+    b.batch = 512; // activations of hundreds of gigabytes
+    snprintf(b.model, sizeof b.model, "SiT-S/2");
+    assert_int_equal(igvk_bench(&b, keep_kernel, found, NULL), IGVK_OK);
+    assert_true(found[0] > 20);
+    assert_int_equal(found[1], 4); // forward, forward that keeps, queries' and keys' gradient
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bench)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bench), cmocka_unit_test(test_kernels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
