@@ -183,6 +183,7 @@ typedef struct igvk_sample_options {
     char device[IGVK_TEXT];
     double max_submit_ms; // 0: by the kind of device
     bool gentle;          // short submissions and pauses: the display keeps its share
+    uint32_t vector_width; // of Mesa's software driver: 0 as it comes, 1 128, 2 256, 3 512 bits
     bool plan; // tells events->plan what memory sampling would take and ends; nothing is written or allocated
     char against[IGVK_TEXT]; // dataset: report how many samples' nearest training image has the asked class
     char nearest_sheet[IGVK_TEXT]; // PNG: each sample and, below it, its nearest training image of `against`
@@ -224,6 +225,7 @@ typedef struct igvk_train_options {
     char device[IGVK_TEXT];
     double max_submit_ms; // 0: by the kind of device
     bool gentle;          // short submissions and pauses: the display keeps its share
+    uint32_t vector_width; // of Mesa's software driver: 0 as it comes, 1 128, 2 256, 3 512 bits
     uint64_t width, depth, heads, patch, head_after; // 0: the preset's
     bool qk_norm, no_shift;
     uint32_t rms_norm, swiglu, rotary; // 0 the model's, 1 on, 2 off

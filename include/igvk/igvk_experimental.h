@@ -40,6 +40,7 @@ typedef struct igvk_latents_options {
     char device[IGVK_TEXT];
     double max_submit_ms; // 0: by the kind of device
     bool gentle;          // short submissions and pauses: the display keeps its share
+    uint32_t vector_width; // of Mesa's software driver: 0 as it comes, 1 128, 2 256, 3 512 bits
     bool no_flips;
     uint32_t layout; // 0 the autoencoder's usual one, 1 .npy files of moments, 2 safetensors shards and statistics
     uint64_t seed;
@@ -117,6 +118,7 @@ typedef struct igvk_parity_options {
     char device[IGVK_TEXT];
     double max_submit_ms; // 0: by the kind of device
     bool gentle;          // short submissions and pauses: the display keeps its share
+    uint32_t vector_width; // of Mesa's software driver: 0 as it comes, 1 128, 2 256, 3 512 bits
     uint32_t precision; // of the weights of products: 0 f32, 1 f16, 2 bf16; held to that precision's tolerances
 } igvk_parity_options;
 const igvk_option_list *igvk_parity_option_list(void);
@@ -139,6 +141,7 @@ typedef struct igvk_bench_options {
     char device[IGVK_TEXT];
     double max_submit_ms; // 0: by the kind of device
     bool gentle;          // short submissions and pauses: the display keeps its share
+    uint32_t vector_width; // of Mesa's software driver: 0 as it comes, 1 128, 2 256, 3 512 bits
     char model[IGVK_TEXT];   // preset: its products' shapes, forward, training step and sampling steps
     char json[IGVK_TEXT];    // file to write
     char compare[IGVK_TEXT]; // a file of an earlier run

@@ -9,7 +9,8 @@
 #define DEVICE_OPTIONS_OF(o, plans)                                                                                           \
     (&(device_options){.select = (o)->device[0] ? (o)->device : NULL,                                                  \
                        .max_submit_ms = (o)->max_submit_ms,                                                            \
-                       .gentle = (o)->gentle,                                                                       \
+                       .gentle = (o)->gentle,                                                                                         \
+                       .vector_width = (o)->vector_width ? 64u << (o)->vector_width : 0,                               \
                        .planning = (plans)})
 
 #endif

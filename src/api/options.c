@@ -72,6 +72,8 @@ static igvk_status set_field(const igvk_option *option, void *options, const cha
     return fail(IGVK_ERROR_INTERNAL, "%s: its table row has no kind", flag);
 }
 
+const char *const option_vector_widths[] = {"driver", "128", "256", "512", NULL};
+
 static igvk_status fail_unknown(const igvk_option_list *list, const char *name) {
     enum { MOST = 128 };
     const char *names[MOST];

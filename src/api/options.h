@@ -39,7 +39,14 @@
         "gentle", NULL, OPTION_FLAG(gentle), "Device",                                                                 \
             "leave the display its share: submissions of 10 ms, and a pause after each, a fifth of the time",          \
             __VA_ARGS__                                                                                                \
+    },                                                                                                                 \
+    {                                                                                                                  \
+        "vector-width", "BITS", OPTION_CHOICE(vector_width, option_vector_widths, "driver"), "Device",                 \
+            "vectors of Mesa's software driver (llvmpipe): 512 is faster on processors with AVX-512",                  \
+            __VA_ARGS__                                                                                                \
     }
+
+extern const char *const option_vector_widths[];
 
 typedef char option_text[IGVK_TEXT];
 

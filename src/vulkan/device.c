@@ -173,6 +173,7 @@ igvk_status device_open(const device_options *given, device **out) {
     if (!d)
         return fail_memory("a device", sizeof *d);
     TRY(limits_from_environment(&limited));
+    TRY(vector_width_set(limited.vector_width));
     TRY(instance_create(&d->instance));
     TRY(physical_devices(d->instance, o, &devices, &count));
     TRY(choose(devices, count, o->select, &chosen));

@@ -43,6 +43,9 @@ typedef struct device_options {
     const char *select;     // index or part of the name (case-insensitive); null: IGVK_DEVICE, else the best
     double max_submit_ms;   // what a submission may take, about; 0: by the kind of device
     bool gentle;            // short submissions, and a pause after each: the display keeps its share
+    // Of Mesa's software driver, in bits: 128, 256 or 512; 0: as it comes. Drivers take it from the environment, so it
+    // is set there, for all of the process, with a folder of its own for Mesa's cache, which does not tell widths apart.
+    uint32_t vector_width;
     bool no_address;        // bind by descriptors (checked builds, tests)
     uint64_t max_allocation; // 0: the device's; else a lower limit (tests)
     uint64_t max_binding;    // likewise

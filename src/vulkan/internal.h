@@ -66,6 +66,12 @@ VkPipelineLayout pipeline_layout(const device *d, uint32_t argument_count);
 // Fills `cache` from the user's cache folder; anything that does not fit is as if it were not there.
 igvk_status pipeline_cache_open(device *d, VkPipelineCache *cache);
 void pipeline_cache_save(device *d, VkPipelineCache cache); // a cache that cannot be kept is no error
+// igvk's folder in the user's cache; malloc'd, null where there is none.
+char *cache_folder(void);
+
+// ---- vector_width.c --------------------------------------------------------------------------------------
+// device_options.vector_width; before the instance is created.
+igvk_status vector_width_set(uint32_t bits);
 
 // ---- submit.c: one queue, its runs in order, at most PROGRAM_IN_FLIGHT ahead -----------------------------
 typedef struct submissions {

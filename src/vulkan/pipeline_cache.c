@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The driver's compiled pipelines in $XDG_CACHE_HOME/igvk, one file for a device and driver version. The driver gets
+// The driver's compiled pipelines in $XDG_CACHE_HOME/igvk, one file for a device, driver version and subgroup size. The driver gets
 // back only what it gave: the file has a header of our own with a checksum, since drivers trust the data, and with
 // the build's key, so that files of other builds are replaced and do not pile up.
 #include "vulkan/internal.h"
@@ -47,7 +47,7 @@ static cache_header header_of(const device *d, const void *data, size_t bytes) {
     return h;
 }
 
-static char *cache_folder(void) {
+char *cache_folder(void) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (cache && *cache == '/') // the specification ignores relative ones
         return path_join(cache, "igvk");
@@ -59,7 +59,9 @@ static char *cache_path(const device *d, const char *folder) {
     size_t length = strlen(name);
     for (size_t i = 0; i < VK_UUID_SIZE; i++)
         length += (size_t)snprintf(name + length, sizeof name - length, "%02x", d->physical.uuid[i]);
-    snprintf(name + length, sizeof name - length, "-%08" PRIx32 ".bin", d->physical.driver_version);
+    // A software driver's code is for one vector width, which it does not tell by its identifiers.
+    snprintf(name + length, sizeof name - length, "-%08" PRIx32 "-%u.bin", d->physical.driver_version,
+             d->physical.facts.subgroup_size);
     return path_join(folder, name);
 }
 

@@ -97,4 +97,13 @@ rows=$(((5 + 1) / 2)) # classes A and B in turn: two columns
 works --model plain --grid ig=1,1.4 --against glyphs --sheet grid.png --nearest-sheet nearest.png
 [[ $(grep -c 'nearest training image is of the class' log) -eq 2 ]] || fail 'not a count for each row'
 refuses 'cannot write nowhere/x.png' --model plain --against glyphs --nearest-sheet nowhere/x.png
+# ---- vectors of a software driver, with a cache of their own
+works --model plain --count 2 --vector-width 128 --sheet narrow.png
+if "$program" info | grep -q '^\* .*llvmpipe'; then
+    for bits in 128 256; do
+        XDG_CACHE_HOME=$PWD/cache "$program" bench --only kernels --vector-width $bits >log || fail "kernels of $bits bits"
+        grep -q "^| patch, $((bits / 32)) invocations" log || fail "vectors are not of $bits bits"
+        compgen -G "cache/igvk/pipelines-*-$((bits / 32)).bin" >/dev/null || fail "no cache of $bits bits"
+    done
+fi
 echo 'samples: folders, grids and nearest images as they should be'
