@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: MIT
 // One optimizer step over a chunk of the arena, in PyTorch's order: clip, decoupled decay, moments, parameter;
 // then the EMA; the gradient is left zero. A word of `segments` for every GRANULE elements tells in bit 0 whether
-// they are trained: the others only enter the EMA. Held back (norm[2] = 0), nothing changes but the gradient.
+// they are trained: the others only enter the EMA. Without NORM_TAKEN only the EMA moves, without NORM_AVERAGED nothing
+// but the gradient.
 // scalars: count
 #include "tensor.glsl"
 #include "math.glsl"
@@ -20,18 +21,19 @@ TENSOR_WRITE(7, f32, ema)
 
 layout(constant_id = 2) const uint GRANULE = 1;
 
-bool taken;
+bool taken, averaged;
 float clip, beta1, rate1, beta2, rate2, bias1, bias2, epsilon, decay, ema_decay, ema_rate;
 
 void prepare() {
-    clip = LOAD(f32, norm, 1);
-    taken = LOAD(f32, norm, 2) != 0.0;
+    clip = LOAD(f32, norm, NORM_COEFFICIENT);
+    taken = LOAD(f32, norm, NORM_TAKEN) != 0.0;
+    averaged = LOAD(f32, norm, NORM_AVERAGED) != 0.0;
     beta1 = STEP_F32(STEP_BETA1);
     rate1 = STEP_F32(STEP_RATE1);
     beta2 = STEP_F32(STEP_BETA2);
     rate2 = STEP_F32(STEP_RATE2);
-    bias1 = STEP_F32(STEP_BIAS1);
-    bias2 = STEP_F32(STEP_BIAS2);
+    bias1 = LOAD(f32, norm, NORM_BIAS1);
+    bias2 = LOAD(f32, norm, NORM_BIAS2);
     epsilon = STEP_F32(STEP_EPSILON);
     decay = 1.0 - STEP_F32(STEP_LEARNING_RATE) * STEP_F32(STEP_WEIGHT_DECAY);
     ema_decay = STEP_F32(STEP_EMA_DECAY);
@@ -40,18 +42,17 @@ void prepare() {
 
 void element(uint i) {
     float p = LOAD_OWN(f32, parameter, i);
-    if (taken) {
-        if ((LOAD(u32, segments, i / GRANULE) & 1) != 0) {
-            float g = LOAD_OWN(f32, gradient, i) * clip;
-            float m = beta1 * LOAD_OWN(f32, moment1, i) + rate1 * g;
-            float v = beta2 * LOAD_OWN(f32, moment2, i) + rate2 * (g * g);
-            p = p * decay - bias1 * igvk_divide(m, igvk_sqrt(v) * bias2 + epsilon);
-            STORE(f32, moment1, i, m);
-            STORE(f32, moment2, i, v);
-            STORE(f32, parameter, i, p);
-        }
-        STORE(f32, ema, i, ema_decay * LOAD_OWN(f32, ema, i) + ema_rate * p);
+    if (taken && (LOAD(u32, segments, i / GRANULE) & 1) != 0) {
+        float g = LOAD_OWN(f32, gradient, i) * clip;
+        float m = beta1 * LOAD_OWN(f32, moment1, i) + rate1 * g;
+        float v = beta2 * LOAD_OWN(f32, moment2, i) + rate2 * (g * g);
+        p = p * decay - bias1 * igvk_divide(m, igvk_sqrt(v) * bias2 + epsilon);
+        STORE(f32, moment1, i, m);
+        STORE(f32, moment2, i, v);
+        STORE(f32, parameter, i, p);
     }
+    if (averaged)
+        STORE(f32, ema, i, ema_decay * LOAD_OWN(f32, ema, i) + ema_rate * p);
     STORE(f32, gradient, i, 0.0);
 }
 #define ELEMENTS_PREPARE

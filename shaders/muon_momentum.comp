@@ -1,7 +1,7 @@
 #version 450
 // SPDX-License-Identifier: MIT
 // Of a matrix [R, C]: momentum := m momentum + (1 - m) g with the clipped gradient g; Nesterov's update (1 - m) g +
-// m momentum in the wide orientation; the gradient is left zero. Held back (norm[2] = 0), the momentum stays.
+// m momentum in the wide orientation; the gradient is left zero. Without NORM_TAKEN the momentum stays.
 // scalars: R C, R, C
 #include "tensor.glsl"
 #include "half.glsl"
@@ -21,8 +21,8 @@ bool taken;
 float clip, keep, rate;
 
 void prepare() {
-    clip = LOAD(f32, norm, 1);
-    taken = LOAD(f32, norm, 2) != 0.0;
+    clip = LOAD(f32, norm, NORM_COEFFICIENT);
+    taken = LOAD(f32, norm, NORM_TAKEN) != 0.0;
     keep = STEP_F32(STEP_MUON_MOMENTUM);
     rate = STEP_F32(STEP_MUON_RATE);
 }

@@ -235,6 +235,7 @@ typedef struct igvk_train_options {
     double guided_target, guided_low, guided_high; // 1: off
     uint64_t batch, micro_batch; // micro_batch 0: the largest that fits
     bool plan;      // tells events->plan what memory training would take and ends; nothing is written or allocated
+    uint32_t precision; // of what matrix products multiply: 0 f32, 1 f16 with a scaled loss, 2 bf16
     bool recompute; // blocks are computed again in the backward pass instead of kept: the same bits, less memory
     uint32_t optimizer;                               // 0 the model's, 1 AdamW, 2 Muon
     double learning_rate, beta1, beta2, epsilon, weight_decay, clip; // learning_rate, beta2: 0 the optimizer's

@@ -27,7 +27,7 @@
 #define STEP_BETA2 22           /* 1 - beta computed in f64: STEP_RATE1, STEP_RATE2 */
 #define STEP_EPSILON 23
 #define STEP_WEIGHT_DECAY 24
-#define STEP_BIAS1 25           /* learning rate / (1 - beta1^k) */
+#define STEP_BIAS1 25           /* learning rate / (1 - beta1^k), k: updates taken, this one included */
 #define STEP_BIAS2 26           /* 1 / sqrt(1 - beta2^k) */
 #define STEP_MAX_NORM 27
 #define STEP_EMA_DECAY 28       /* d; and 1 - d computed in f64: */
@@ -46,13 +46,38 @@
 #define STEP_MUON_RATE 55
 #define STEP_MUON_DECAY 56      /* of matrices; STEP_WEIGHT_DECAY is of what AdamW takes */
 
+#define STEP_SKIPPED 57         /* steps skipped that the host knew of: BIAS1 and BIAS2 count all others as taken */
+#define STEP_BIAS_FEWER 58      /* STEP_FEWER pairs (BIAS1, BIAS2): 1, 2 more skipped than that */
+
+#define STEP_FEWER 2 /* most updates in flight when a block is written */
 #define RUNGE_KUTTA_SLOPES 7
+
+/* words of "training.guard", a state that updates read and write (u32; the scale as a float's bits) */
+#define GUARD_STOP 0    /* not 0: a gradient was not finite, every update since is held back */
+#define GUARD_SCALE 1   /* of the loss, a power of two */
+#define GUARD_GOOD 2    /* steps taken since the scale changed */
+#define GUARD_SKIPPED 3 /* steps skipped in all, each of which halved the scale */
+#define GUARD_WORDS 4
+#define LOSS_SCALE_START 65536.0
+#define LOSS_SCALE_LEAST 1.0
+#define LOSS_SCALE_INTERVAL 2000 /* good steps until it doubles */
+
+/* words of the norm of a gradient (f32) */
+#define NORM_VALUE 0
+#define NORM_COEFFICIENT 1 /* what the gradient is multiplied with: of clipping, over the loss scale */
+#define NORM_TAKEN 2       /* 1: the step is taken */
+#define NORM_AVERAGED 3    /* 1: the EMA moves, also at a skipped step */
+#define NORM_BIAS1 4
+#define NORM_BIAS2 5
+#define NORM_WORDS 6
 
 /* words of a metrics block */
 #define METRIC_LOSS 0 /* the weighted sum of the terms, this micro-batch's mean */
 #define METRIC_GRADIENT_NORM 1
-#define METRIC_FINITE 2 /* 1 or 0 */
+#define METRIC_FINITE 2 /* 0: updates are held back from here on */
+#define METRIC_SCALE 3  /* of the loss, at this step */
 #define METRIC_TERMS 4  /* LOSS_TERMS words: the terms' means, unweighted */
+#define METRIC_SKIPPED 12 /* steps skipped in all, this one included */
 
 #define LOSS_TERMS 8
 

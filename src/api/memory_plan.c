@@ -3,10 +3,11 @@
 
 #include <string.h>
 
-enum { WEIGHTS, GRADIENTS, MOMENTS, EMA, ACTIVATIONS, WORKSPACE, RINGS, DECODER, SHEETS, STAGING, ROWS };
+enum { WEIGHTS, COPIES, GRADIENTS, MOMENTS, EMA, ACTIVATIONS, WORKSPACE, RINGS, DECODER, SHEETS, STAGING, ROWS };
 
 static const char *const row_names[ROWS] = {
     [WEIGHTS] = "weights",
+    [COPIES] = "copies in 16 bits",
     [GRADIENTS] = "gradients",
     [MOMENTS] = "moments",
     [EMA] = "EMA",
@@ -22,7 +23,7 @@ static int row_of(const char *kind, bool trains) {
     static const struct {
         const char *kind;
         int row;
-    } rows[] = {{"model", WEIGHTS},      {"weak", WEIGHTS},         {"gradient", GRADIENTS},
+    } rows[] = {{"model", WEIGHTS},      {"copies", COPIES}, {"weak", WEIGHTS},         {"gradient", GRADIENTS},
                 {"moment1", MOMENTS},    {"moment2", MOMENTS},      {PLANNED_WORKSPACE, WORKSPACE},
                 {PLAN_DECODER, DECODER}, {PLANNED_STAGING, STAGING}};
     if (strcmp(kind, "ema") == 0)

@@ -12,6 +12,7 @@ static const char *const paths[] = {"linear", "cosine", NULL};
 static const char *const weights[] = {"ema", "model", NULL};
 static const char *const optimizers[] = {"auto", "adamw", "muon", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};
+static const char *const precisions[] = {"f32", "f16", "bf16", NULL};
 static const char *const times[] = {"uniform", "lognormal", NULL};
 
 enum { FIXED = false, FREE = true };
@@ -72,6 +73,8 @@ static const igvk_option table[] = {
     // Only the order of a sum: worth less than being able to go on with a smaller device.
     {"micro-batch", "N", OPTION_INTEGER(micro_batch, 0, 65536, "0"), "Optimizer",
      "images at a time, accumulated to --batch; 0: the most that fit", FREE},
+    {"precision", "TYPE", OPTION_CHOICE(precision, precisions, "f32"), "Optimizer",
+     "of what matrix products multiply; weights, sums and all else stay f32; f16 scales the loss", FIXED},
     {"recompute", NULL, OPTION_FLAG(recompute), "Optimizer",
      "compute blocks again in the backward pass instead of keeping them: the same bits, less memory, more time", FREE},
     {"optimizer", "NAME", OPTION_CHOICE(optimizer, optimizers, "auto"), "Optimizer",

@@ -19,17 +19,17 @@ static const struct kind {
 } kinds[] = {
     {"sit_forward", parity_run_forward, true},
     {"sit_sampler", parity_run_sampler, true},
-    {"sit_train", parity_run_train, false},
+    {"sit_train", parity_run_train, true},
     {"guidance", parity_run_guidance, false},
     {"philox", parity_run_philox, false},
     {"lightningdit_forward", parity_run_forward, true},
     {"checkpoint_pt", parity_run_checkpoint, false},
     {"lightningdit_sampler", parity_run_sampler, true},
-    {"lightningdit_train", parity_run_lightning, false},
+    {"lightningdit_train", parity_run_lightning, true},
     {"muon", parity_run_muon, false},
     {"autoencoder_kl", parity_run_autoencoder, false},
-    {"dit", parity_run_diffusion, false},
-    {"mdtv2", parity_run_diffusion, false},
+    {"dit", parity_run_diffusion, true},
+    {"mdtv2", parity_run_diffusion, true},
 };
 
 static const char *const precisions[] = {[STORAGE_F32] = "f32", [STORAGE_F16] = "f16", [STORAGE_BF16] = "bf16"};

@@ -247,7 +247,7 @@ static igvk_status load(autoencoder_run *r, parameter_layout **l) {
     TRY(parameter_layout_check(*l));
     r->set = (parameter_set){.layout = *l, .arena_name = "autoencoder", .role = ROLE_PARAMETER};
     TRY(store_create(r->c->device, &r->store));
-    TRY(parity_load_weights_named(r->c, r->store, *l, "autoencoder", r->c->weights,
+    TRY(parity_load_weights_named(r->c, r->store, *l, "autoencoder", STORAGE_F32, r->c->weights,
                                   &(parity_names){.alias = alias_of, .user = r->config}));
 done:
     return status;

@@ -2,6 +2,7 @@
 #include "api/parity_case.h"
 
 #include "core/file.h"
+#include "training/training_state.h"
 #include "vulkan/parameter_memory.h"
 
 #include <math.h>
@@ -389,9 +390,9 @@ static igvk_status read_parameter(void *user, const parameter_layout *l, size_t 
     return IGVK_OK;
 }
 
-static igvk_status load_weights(store *s, const parameter_layout *l, const char *arena_name, case_weights *weights) {
+static igvk_status load_weights(store *s, const parameter_layout *l, const char *arena_name, storage_type type,
+                                case_weights *weights) {
     igvk_status status = IGVK_OK;
-    const storage_type type = weights->c->precision;
     TRY(parameter_memory_add(s, l, arena_name, type));
     TRY(parameter_memory_fill(s, &(parameter_set){.layout = l, .arena_name = arena_name, .type = type},
                               &(parameter_source){.read = read_parameter, .user = weights}));
@@ -400,11 +401,25 @@ done:
 }
 
 igvk_status parity_load_weights(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
-                                safetensors_file *file, const char *prefix) {
-    return load_weights(s, l, arena_name, &(case_weights){.c = c, .file = file, .prefix = prefix});
+                                storage_type type, safetensors_file *file, const char *prefix) {
+    return load_weights(s, l, arena_name, type, &(case_weights){.c = c, .file = file, .prefix = prefix});
 }
 
 igvk_status parity_load_weights_named(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
-                                      safetensors_file *file, const parity_names *names) {
-    return load_weights(s, l, arena_name, &(case_weights){.c = c, .file = file, .prefix = "", .names = names});
+                                      storage_type type, safetensors_file *file, const parity_names *names) {
+    return load_weights(s, l, arena_name, type, &(case_weights){.c = c, .file = file, .prefix = "", .names = names});
+}
+
+igvk_status parity_read_set(const parity_case *c, store *s, const parameter_layout *l, const char *set, size_t i,
+                            float *values) {
+    igvk_status status = IGVK_OK;
+    loss_scale scale = {.scale = 1};
+    TRY(parameter_memory_read(s, l, set, i, values));
+    if (strcmp(set, SET_GRADIENT) != 0 || !training_scales_loss(c->precision))
+        goto done;
+    TRY(training_read_scale(s, &scale));
+    for (uint64_t k = 0; k < shape_elements(parameter_at(l, i)->shape); k++)
+        values[k] /= scale.scale; // exact: a power of two
+done:
+    return status;
 }

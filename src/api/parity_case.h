@@ -19,7 +19,7 @@ typedef struct parity_case {
     json_t *tolerances;                           // the whole file; owned
     safetensors_file *inputs, *outputs, *weights; // weights null where the case has none
     device *device;
-    storage_type precision; // of the weights of products: what runners make layouts and sets with, and are held to
+    storage_type precision; // of the weights of products, or what training multiplies: what the outputs are held to
     void **computed; // per entry of outputs: float[] or int64_t[] by its type, null until given
     void **exact;    // or its bytes in its own type, for what must be equal to the bit
 } parity_case;
@@ -58,10 +58,10 @@ igvk_status parity_check_labels(const parity_case *c, const model_config *m, con
 // The official configuration as ours; `height` and `width` come from the inputs.
 igvk_status parity_model_config(const parity_case *c, const json_t *config, uint64_t height, uint64_t width,
                                 model_config *out);
-// All parameters of `layout` into set `arena_name` of the store: from weights.safetensors under `prefix`, else
+// All parameters of `layout` into set `arena_name` of the store, of that type (parameter_set): from weights.safetensors under `prefix`, else
 // synthetic by the formula of the case's "synthetic" table, else (pos_embed) the official table.
 igvk_status parity_load_weights(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
-                                safetensors_file *file, const char *prefix);
+                                storage_type type, safetensors_file *file, const char *prefix);
 
 // 0 where output i's exact bytes are the reference's, else infinity: such values have no distance.
 igvk_status parity_compare_exact(parity_case *c, size_t i, double *error);
@@ -73,12 +73,16 @@ typedef struct parity_names {
     const void *user;
 } parity_names;
 igvk_status parity_load_weights_named(parity_case *c, store *s, const parameter_layout *l, const char *arena_name,
-                                      safetensors_file *file, const parity_names *names);
+                                      storage_type type, safetensors_file *file, const parity_names *names);
+
+// Parameter i of a set of training in f32; gradients as they are without the loss scale.
+igvk_status parity_read_set(const parity_case *c, store *s, const parameter_layout *l, const char *set, size_t i,
+                            float *values);
 
 typedef igvk_status (*parity_runner)(parity_case *c);
 igvk_status parity_run_forward(parity_case *c);                      // sit_forward, lightningdit_forward
 igvk_status parity_forward_run(parity_case *c, const json_t *entry); // one of its runs
-igvk_status parity_run_diffusion(parity_case *c);   // dit: forward, sampling and training in one folder
+igvk_status parity_run_diffusion(parity_case *c);   // dit, mdtv2: forward, sampling and training in one folder
 igvk_status parity_run_sampler(parity_case *c);     // sit_sampler, lightningdit_sampler
 igvk_status parity_run_train(parity_case *c);       // sit_train
 igvk_status parity_run_lightning(parity_case *c);   // lightningdit_train

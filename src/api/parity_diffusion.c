@@ -7,7 +7,7 @@
 #include "api/loaded_model.h"
 #include "sampling/diffusion.h"
 #include "sampling/step_words.h"
-#include "training/step_graph.h"
+#include "training/training_state.h"
 #include "vulkan/parameter_memory.h"
 #include "vulkan/run_once.h"
 
@@ -49,7 +49,6 @@ done:
 
 static igvk_status prepare(loss_case *t) {
     igvk_status status = IGVK_OK;
-    static const char *const sets[] = {SET_GRADIENT, SET_MODEL, SET_EMA};
     const float share = 1;
     const uint64_t *s = t->shape->shape;
     TRY(parity_model_config(t->c, json_object_get(t->c->root, "config"), s[2], s[3], &t->model));
@@ -59,12 +58,10 @@ static igvk_status prepare(loss_case *t) {
     t->layout = layout_for(t->c->device, &t->model, STORAGE_F32);
     TRY(t->layout ? parameter_layout_check(t->layout) : fail_memory("the parameter layout", 0));
     TRY(store_create(t->c->device, &t->store));
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-        TRY(parameter_memory_add(t->store, t->layout, sets[i], STORAGE_F32));
-    TRY(store_add(t->store, "training.steps", (1 + STEP_RING) * STEP_WORDS * 4, STORE_RING));
-    TRY(store_add(t->store, "training.metrics", STEP_RING * METRIC_WORDS * 4, STORE_RING));
-    memcpy((uint32_t *)store_map(t->store, "training.steps") + STEP_WORDS + STEP_LOSS_SCALE, &share, sizeof share);
-    TRY(parity_load_weights(t->c, t->store, t->layout, SET_MODEL, t->c->weights, ""));
+    TRY(training_state_add(t->store, t->layout, t->c->precision));
+    memcpy(training_step_block(t->store, 0) + STEP_LOSS_SCALE, &share, sizeof share);
+    TRY(parity_load_weights(t->c, t->store, t->layout, SET_MODEL, STORAGE_F32, t->c->weights, ""));
+    TRY(training_copy_model(t->c->device, t->store, t->layout, t->c->precision));
 done:
     return status;
 }
@@ -81,7 +78,7 @@ static igvk_status give_gradients(loss_case *t) {
         values = malloc(count * sizeof *values);
         if (!values)
             THROW(IGVK_ERROR_MEMORY, "out of memory for '%s'", p->name);
-        TRY(parameter_memory_read(t->store, t->layout, SET_GRADIENT, i, values));
+        TRY(parity_read_set(t->c, t->store, t->layout, SET_GRADIENT, i, values));
         TRY(parity_give(t->c, values, count, "%s/grad/%s", t->name, p->name));
     }
 done:
@@ -116,7 +113,7 @@ static igvk_status run_losses(loss_case *t) {
                         .noise = graph_external(g, ROLE_INPUT, "noise", STORAGE_F32, shape),
                         .t = graph_external(g, ROLE_INPUT, "times", STORAGE_F32, SHAPE(n)),
                         .labels = graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(n))};
-    training_losses losses = build_micro(g, &t->model, t->layout, &t->objective, &b);
+    training_losses losses = build_micro(g, &t->model, t->layout, t->c->precision, &t->objective, &b);
     once_input inputs[] = {{"images", t->images, elements * 4},
                            {"noise", t->noise, elements * 4},
                            {"times", t->times, n * 4},
@@ -184,7 +181,8 @@ static igvk_status run_scaled(scaled_case *t, uint64_t n) {
     const double scale = diffusion_cfg_scale(parity_number_or(t->run, "cfg_scale", 1),
                                              parity_number_or(t->run, "scale_pow", 4), t->times[n] / 1000.0);
     step_words_of_stage(&(sampling_stage){.ig = 1, .cfg = scale}, words + STEP_WORDS);
-    const parameter_set set = {.layout = t->layout, .arena_name = SET_LOADED, .role = ROLE_PARAMETER};
+    const parameter_set set = {
+        .layout = t->layout, .arena_name = SET_LOADED, .role = ROLE_PARAMETER, .type = t->c->precision};
     const tensor_id x = graph_external(g, ROLE_INPUT, "x", STORAGE_F32, SHAPE(1, m->channels, m->height, m->width));
     const model_inputs in = {.x = op_repeat(g, x, 2),
                              .t = graph_external(g, ROLE_INPUT, "t", STORAGE_F32, SHAPE(2)),
@@ -232,10 +230,10 @@ static igvk_status scaled_run(parity_case *c, const json_t *run) {
     igvk_status status = IGVK_OK;
     scaled_case t = {.c = c, .run = run};
     TRY(read_scaled(&t));
-    t.layout = layout_for(c->device, &t.model, STORAGE_F32);
+    t.layout = layout_for(c->device, &t.model, c->precision);
     TRY(t.layout ? parameter_layout_check(t.layout) : fail_memory("the parameter layout", 0));
     TRY(store_create(c->device, &t.store));
-    TRY(parity_load_weights(c, t.store, t.layout, SET_LOADED, c->weights, ""));
+    TRY(parity_load_weights(c, t.store, t.layout, SET_LOADED, c->precision, c->weights, ""));
     for (uint64_t n = 0; n < t.shape->shape[0]; n++)
         TRY(run_scaled(&t, n));
     TRY(parity_give(c, t.out, 4 * t.shape->elements, "%s/out", parity_text_or(run, "name", "")));

@@ -241,7 +241,7 @@ igvk_status parity_forward_run(parity_case *c, const json_t *entry) {
         THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
     TRY(parameter_layout_check(layout));
     TRY(store_create(c->device, &s));
-    TRY(parity_load_weights(c, s, layout, "model", c->weights, parity_text_or(entry, "weights_prefix", "")));
+    TRY(parity_load_weights(c, s, layout, "model", c->precision, c->weights, parity_text_or(entry, "weights_prefix", "")));
     const parameter_set set = {.layout = layout, .arena_name = "model", .role = ROLE_PARAMETER, .type = c->precision};
     g = build(&m, &set, in.shape->shape[0], in.order != NULL);
     TRY(g ? graph_check(g) : fail_memory("a graph", 0));

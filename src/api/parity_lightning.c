@@ -96,7 +96,7 @@ static igvk_status run_micro(lightning_case *l, lightning_step *s) {
                               .noise = graph_external(g, ROLE_INPUT, "noise", STORAGE_F32, shape),
                               .t = graph_external(g, ROLE_INPUT, "times", STORAGE_F32, SHAPE(n)),
                               .labels = graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(n))};
-    const training_losses losses = build_micro(g, m, l->layout, &objective, &b);
+    const training_losses losses = build_micro(g, m, l->layout, l->c->precision, &objective, &b);
     memcpy(training_step_block(l->store, l->next_run++) + STEP_LOSS_SCALE, &share, sizeof share);
     const once_input inputs[] = {
         {"images", s->x, bytes}, {"noise", s->noise, bytes}, {"times", s->times, n * 4}, {"labels", s->labels, n * 4}};
@@ -124,8 +124,8 @@ static igvk_status run_update(lightning_case *l, uint32_t step) {
     graph *g = graph_new();
     if (!g)
         return fail_memory("a graph", 0);
-    build_update(g, l->layout, l->optimizer.bf16);
-    optimizer_words(&l->optimizer, step, training_step_block(l->store, l->next_run++));
+    build_update(g, l->layout, l->c->precision, l->optimizer.bf16);
+    optimizer_words(&l->optimizer, step, 0, training_step_block(l->store, l->next_run++));
     TRY(run_once(l->c->device, l->store, &g, NULL, 0, NULL, 0));
 done:
     graph_destroy(&g);
@@ -152,7 +152,7 @@ static igvk_status give_set(lightning_case *l, const char *set, const char *pref
             status = fail_memory(p->name, count * sizeof *values);
             goto done;
         }
-        TRY(parameter_memory_read(l->store, l->layout, set, i, values));
+        TRY(parity_read_set(l->c, l->store, l->layout, set, i, values));
         for (uint64_t k = 0; k < count && from; k++)
             values[k] -= from[i][k];
         TRY(parity_give(l->c, values, count, "%s/%s/%s%s%s", l->name, prefix, p->name, slash, end));
@@ -310,9 +310,10 @@ static igvk_status start(lightning_case *l) {
     model_kind_find(l->model.kind)->parameters(&l->model, l->layout);
     TRY(parameter_layout_check(l->layout));
     TRY(store_create(l->c->device, &l->store));
-    TRY(training_state_add(l->store, l->layout));
-    TRY(parity_load_weights(l->c, l->store, l->layout, SET_MODEL, l->c->weights, ""));
+    TRY(training_state_add(l->store, l->layout, l->c->precision));
+    TRY(parity_load_weights(l->c, l->store, l->layout, SET_MODEL, STORAGE_F32, l->c->weights, ""));
     TRY(parameter_memory_copy(l->store, l->layout, SET_MODEL, SET_EMA));
+    TRY(training_copy_model(l->c->device, l->store, l->layout, l->c->precision));
 done:
     return status;
 }

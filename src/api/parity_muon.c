@@ -174,8 +174,8 @@ static igvk_status take_step(muon_case *m, int step) {
     graph *g = graph_new();
     if (!g)
         return fail_memory("a graph", 0);
-    build_update(g, m->layout, m->optimizer.bf16);
-    optimizer_words(&m->optimizer, (uint64_t)step, training_step_block(m->store, (uint32_t)step));
+    build_update(g, m->layout, STORAGE_F32, m->optimizer.bf16);
+    optimizer_words(&m->optimizer, (uint64_t)step, 0, training_step_block(m->store, (uint32_t)step));
     TRY(run_once(m->c->device, m->store, &g, NULL, 0, NULL, 0));
     TRY(give_set(m, SET_MODEL, "param", step + 1));
     TRY(give_set(m, SET_MOMENT1, "momentum", step + 1));
@@ -189,7 +189,7 @@ static igvk_status run_one(parity_case *c, const json_t *run) {
     TRY(read_settings(&m, run));
     TRY(make_layout(&m));
     TRY(store_create(c->device, &m.store));
-    TRY(training_state_add(m.store, m.layout));
+    TRY(training_state_add(m.store, m.layout, STORAGE_F32));
     TRY(write_inputs(&m, SET_MODEL, -1));
     for (size_t i = 0; i < parameter_count(m.layout); i++)
         TRY(give_directions(&m, parameter_at(m.layout, i)));

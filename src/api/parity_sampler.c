@@ -283,7 +283,7 @@ igvk_status parity_run_sampler(parity_case *c) {
         THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
     TRY(parameter_layout_check(layout));
     TRY(store_create(c->device, &s));
-    TRY(parity_load_weights(c, s, layout, "ema", c->weights, ""));
+    TRY(parity_load_weights(c, s, layout, "ema", c->precision, c->weights, ""));
     parameter_set set = {.layout = layout, .arena_name = "ema", .role = ROLE_PARAMETER, .type = c->precision};
     json_array_foreach(c->runs, i, entry) {
         if (!is_discrete(c) || json_object_get(entry, "sampler"))

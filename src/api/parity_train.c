@@ -25,6 +25,7 @@ typedef struct training_case {
     model_config model;
     parameter_layout *layout;
     store *store;
+    storage_type precision;
     optimizer_settings optimizer;
     objective_options objective;
     const safetensors_entry *images; // [K, N, C, H, W]
@@ -73,7 +74,7 @@ static igvk_status give_set(training_case *t, uint32_t step, const char *set, co
             status = fail_memory(p->name, count * sizeof *values);
             goto done;
         }
-        TRY(parameter_memory_read(t->store, t->layout, set, i, values));
+        TRY(parity_read_set(t->c, t->store, t->layout, set, i, values));
         TRY(parity_give(t->c, values, count, "%s/step%u.%s/%s", t->name, step, what, p->name));
         if (count % 3 == 0) {
             memmove(values + count / 3, values + 2 * (count / 3), count / 3 * sizeof *values);
@@ -90,8 +91,8 @@ static igvk_status update(training_case *t, uint32_t step) {
     graph *g = graph_new();
     if (!g)
         return fail_memory("a graph", 0);
-    build_update(g, t->layout, false);
-    optimizer_words(&t->optimizer, step - 1, training_step_block(t->store, t->next_run));
+    build_update(g, t->layout, t->precision, false);
+    optimizer_words(&t->optimizer, step - 1, 0, training_step_block(t->store, t->next_run));
     TRY(run_once(t->c->device, t->store, &g, NULL, 0, NULL, 0));
     float norm = training_metrics(t->store, t->next_run++)[METRIC_GRADIENT_NORM];
     TRY(parity_give(t->c, &norm, 1, "%s/step%u.grad_norm", t->name, step));
@@ -119,7 +120,7 @@ static igvk_status micro(training_case *t, uint64_t row, float *terms, uint64_t 
                         .t = graph_external(g, ROLE_INPUT, "times", STORAGE_F32, SHAPE(n)),
                         .labels =
                             m->classes ? graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(n)) : NO_TENSOR};
-    training_losses losses = build_micro(g, m, t->layout, &t->objective, &b);
+    training_losses losses = build_micro(g, m, t->layout, t->precision, &t->objective, &b);
     memcpy(training_step_block(t->store, t->next_run) + STEP_LOSS_SCALE, &share, sizeof share);
     once_input inputs[] = {{"images", t->image_values + row * image, image * 4},
                            {"noise", t->noise + row * image, image * 4},
@@ -194,18 +195,20 @@ static igvk_status run_training(training_case *t) {
     if (t->model.classes)
         TRY(parity_check_labels(t->c, &t->model, t->labels, t->images->shape[0] * t->count));
     t->model.path = strcmp(parity_text_or(t->run, "path_type", "linear"), "cosine") == 0 ? PATH_COSINE : PATH_LINEAR;
+    t->precision = t->c->precision;
     t->layout = training_layout_create(t->c->device, OPTIMIZER_ADAMW);
     if (!t->layout)
         THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
     model_kind_find(t->model.kind)->parameters(&t->model, t->layout);
     TRY(parameter_layout_check(t->layout));
     TRY(store_create(t->c->device, &t->store));
-    TRY(training_state_add(t->store, t->layout));
-    TRY(parity_load_weights(t->c, t->store, t->layout, SET_MODEL, t->c->weights, ""));
+    TRY(training_state_add(t->store, t->layout, t->precision));
+    TRY(parity_load_weights(t->c, t->store, t->layout, SET_MODEL, STORAGE_F32, t->c->weights, ""));
     if (has_ema(t))
-        TRY(parity_load_weights(t->c, t->store, t->layout, SET_EMA, t->c->inputs, "ema/"));
+        TRY(parity_load_weights(t->c, t->store, t->layout, SET_EMA, STORAGE_F32, t->c->inputs, "ema/"));
     else
         TRY(parameter_memory_copy(t->store, t->layout, SET_MODEL, SET_EMA));
+    TRY(training_copy_model(t->c->device, t->store, t->layout, t->precision));
     for (uint32_t k = 1; k <= t->steps; k++)
         TRY(step(t, k));
 done:
@@ -256,7 +259,7 @@ static igvk_status run_optimizer(training_case *t) {
         THROW(IGVK_ERROR_MEMORY, "out of memory for the parameter layout");
     TRY(add_given_parameters(t));
     TRY(store_create(t->c->device, &t->store));
-    TRY(training_state_add(t->store, t->layout));
+    TRY(training_state_add(t->store, t->layout, t->precision));
     TRY(write_given(t, "param", SET_MODEL, 0, false));
     TRY(write_given(t, "ema", SET_EMA, 0, false));
     for (uint32_t k = 1; k <= t->steps; k++) {

@@ -109,6 +109,7 @@ static void fill_trainer_options(const training_job *j, trainer_options *t) {
     t->label_dropout = t->model.classes ? o->label_dropout : 0;
     t->batch = (uint32_t)o->batch;
     t->micro_batch = (uint32_t)o->micro_batch;
+    t->precision = precision_for(j->device, o->precision, j->events);
     t->recompute = o->recompute;
     t->seed = o->seed;
 }

@@ -211,10 +211,16 @@ tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk) {
     return graph_external(g, s->role, name, type, SHAPE(s->layout->chunks[chunk].elements));
 }
 
+tensor_id parameter_copies(graph *g, const parameter_set *s, uint32_t chunk) {
+    char name[64];
+    snprintf(name, sizeof name, "%s.%u", s->copies, chunk);
+    return graph_external(g, s->role, name, s->copies_type, SHAPE(s->layout->chunks[chunk].elements));
+}
+
 tensor_id parameter_tensor(graph *g, const parameter_set *s, const char *name) {
     const parameter *p = parameter_find(s->layout, name);
     if (!p)
         return graph_fail(g, "the model has no parameter '%s'", name);
-    tensor_id chunk = parameter_chunk(g, s, p->chunk);
+    tensor_id chunk = p->product && s->copies ? parameter_copies(g, s, p->chunk) : parameter_chunk(g, s, p->chunk);
     return tensor_is(chunk) ? graph_view(g, chunk, p->first, p->shape, p->name) : NO_TENSOR;
 }

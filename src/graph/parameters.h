@@ -82,9 +82,15 @@ typedef struct parameter_set {
     const char *arena_name;
     tensor_role role;
     storage_type type; // of every tensor, or of products' weights; places are the same elements in each type
+    // Mixed precision: weights of products are read from the copies of that name, of this 16-bit type, and models round
+    // to it what these weights are multiplied with. Null: neither.
+    const char *copies;
+    storage_type copies_type;
 } parameter_set;
 storage_type parameter_chunk_type(const parameter_layout *l, uint32_t chunk, storage_type set_type);
 tensor_id parameter_chunk(graph *g, const parameter_set *s, uint32_t chunk);    // [elements]
 tensor_id parameter_tensor(graph *g, const parameter_set *s, const char *name); // a view; sticky error where unknown
+// A chunk of the set's copies: as many elements, of which only weights of products are read.
+tensor_id parameter_copies(graph *g, const parameter_set *s, uint32_t chunk);
 
 #endif

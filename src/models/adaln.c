@@ -235,9 +235,13 @@ tensor_id adaln_weight(adaln_builder *b, const char *format, const char *block, 
     return parameter_tensor(b->g, b->p, name);
 }
 
+tensor_id adaln_operand(adaln_builder *b, tensor_id x) {
+    return b->p->copies ? op_convert(b->g, x, b->p->copies_type) : x;
+}
+
 tensor_id adaln_linear(adaln_builder *b, tensor_id x, const char *format, const char *block, linear_options o) {
     o.bias = adaln_weight(b, format, block, "bias");
-    return op_linear(b->g, x, adaln_weight(b, format, block, "weight"), &o);
+    return op_linear(b->g, adaln_operand(b, x), adaln_weight(b, format, block, "weight"), &o);
 }
 
 tensor_id adaln_embed_patches(adaln_builder *b, tensor_id x, tensor_id positions) {
@@ -341,7 +345,8 @@ model_outputs adaln_build(graph *g, const model_config *c, const parameter_set *
     graph_keep_for_gradient(g, keeps && !in->head_only);
     tensor_id table = graph_view(g, parameter_tensor(g, p, "pos_embed"), 0, SHAPE(model_tokens(c), c->hidden), NULL);
     tensor_id x = graph_label(g, adaln_embed_patches(&b, in->x, table), "tokens");
-    b.conditioning = op_activation(g, adaln_embed_conditions(&b, in->t, in->labels), ACTIVATION_SILU);
+    b.conditioning =
+        adaln_operand(&b, op_activation(g, adaln_embed_conditions(&b, in->t, in->labels), ACTIVATION_SILU));
     for (uint32_t i = 0; i < c->depth; i++) {
         graph_segment_begin(g);
         x = graph_label(g, adaln_block(&b, x, block_name((char[32]){0}, i)), "block.%u", i);

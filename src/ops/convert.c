@@ -53,3 +53,8 @@ tensor_id op_convert(graph *g, tensor_id x, storage_type type) {
         return x;
     return graph_node(g, &convert_operator, &type, &x, 1);
 }
+
+void op_convert_into(graph *g, tensor_id x, tensor_id state) {
+    const storage_type type = tensor_of(g, state)->type;
+    graph_node_assign(g, &convert_operator, &type, &x, 1, &state, 1);
+}

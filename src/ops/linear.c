@@ -129,10 +129,13 @@ static void linear_gradient(graph *g, uint32_t node_index, const tensor_id *dy, 
         return;
     }
     const tensor_id dz = z_gradient(g, &n, dy[0], want, dx);
+    // x is of the weight's type or f32: then dz is as it is.
+    const storage_type x_type = tensor_of(g, n.inputs[IN_X])->type;
+    const tensor_id operand = want[IN_X] || want[IN_WEIGHT] ? op_convert(g, dz, x_type) : dz;
     if (want[IN_X])
-        dx[IN_X] = op_linear_input_gradient(g, dz, n.inputs[IN_WEIGHT]);
+        dx[IN_X] = op_linear_input_gradient(g, operand, n.inputs[IN_WEIGHT]);
     if (want[IN_WEIGHT])
-        dx[IN_WEIGHT] = op_linear_weight_gradient(g, dz, n.inputs[IN_X]);
+        dx[IN_WEIGHT] = op_linear_weight_gradient(g, operand, n.inputs[IN_X]);
     if (want[IN_BIAS])
         dx[IN_BIAS] = op_column_sum(g, dz);
 }

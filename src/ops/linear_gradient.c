@@ -10,9 +10,12 @@ extern const operator linear_input_gradient_operator, linear_weight_gradient_ope
 
 static igvk_status check_operands(const graph *g, const node *n, const char *other) {
     igvk_status status = IGVK_OK;
-    TRY(check_input(g, n, IN_DY, "dy", STORAGE_F32));
-    storage_type type;
+    storage_type dy_type, type;
+    TRY(check_float(g, n, IN_DY, "dy", &dy_type));
     TRY(check_float(g, n, IN_OTHER, other, &type));
+    if (dy_type != STORAGE_F32 && dy_type != type)
+        THROW(IGVK_ERROR_INVALID, "%s: input 'dy' is of type %s, '%s' of %s: dy must be f32 or of the same type",
+              n->op->name, storage_name(dy_type), other, storage_name(type));
 done:
     return status;
 }

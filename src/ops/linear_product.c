@@ -112,10 +112,12 @@ typedef struct operand {
     uint64_t rows, reuse;
 } operand;
 
+static bool can_pack(const lowering *l, const operand *o, uint64_t depth) {
+    return o->rows >= PACK_LEAST && depth >= PACK_LEAST && o->rows <= l->capabilities->max_allocation / sizeof(float) / packed_row(depth);
+}
+
 static bool pays_to_pack(const lowering *l, const operand *o, uint64_t depth) {
-    if (o->rows < PACK_LEAST || depth < PACK_LEAST || o->reuse < PACK_LEAST_REUSE)
-        return false;
-    if (o->rows > l->capabilities->max_allocation / sizeof(float) / packed_row(depth))
+    if (o->reuse < PACK_LEAST_REUSE || !can_pack(l, o, depth))
         return false;
     return *o->step != 1 || strides_alias(*o->row, tensor_of(l->graph, *o->tensor)->type);
 }
@@ -147,9 +149,12 @@ static igvk_status pack_operands(lowering *l, linear_product *p) {
     igvk_status status = IGVK_OK;
     const operand a = {&p->a, &p->a_row, &p->a_step, p->rows, p->columns};
     const operand b = {&p->b, &p->b_column, &p->b_step, p->columns, p->rows};
-    if (pays_to_pack(l, &a, p->depth))
+    // The kernel broadcasts a's elements one by one, and would convert each for every vector of lanes; and there is none
+    // for an `a` of 16 bits beside a `b` of 32, which packing makes it.
+    const bool a_is_half = tensor_of(l->graph, p->a)->type != STORAGE_F32;
+    if ((a_is_half && can_pack(l, &a, p->depth)) || pays_to_pack(l, &a, p->depth))
         TRY(pack(l, &a, p->depth));
-    if (pays_to_pack(l, &b, p->depth))
+    if (pays_to_pack(l, &b, p->depth) && (!a_is_half || tensor_of(l->graph, p->a)->type == STORAGE_F32))
         TRY(pack(l, &b, p->depth));
 done:
     return status;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Muon's update of one matrix (method, chapter 9): momentum, Newton-Schulz steps towards the nearest orthogonal matrix,
 // and the step itself. Between the two the matrix is wide: transposed where it has more rows than columns.
+#include "step_block.h"
 #include "ops/common.h"
 #include "ops/ops.h"
 
 extern const operator muon_momentum_operator, muon_normalise_operator, muon_combine_operator, muon_apply_operator;
 
-// ---- muon_momentum: steps, norm [4], gradient, momentum [R, C] -> wide update; gradient, momentum assigned --------
+// ---- muon_momentum: steps, norm [NORM_WORDS], gradient, momentum [R, C] -> wide update; gradient, momentum assigned -
 
 static igvk_status check_matrix(const graph *g, const node *n, uint32_t i, const char *name) {
     char text[64];
@@ -27,7 +28,7 @@ static tensor_shape wide_shape(tensor_shape s) {
 static igvk_status muon_momentum_shapes(const graph *g, const node *n, output_shapes *out) {
     igvk_status status = IGVK_OK;
     TRY(check_steps(g, n, 0));
-    TRY(check_shape(g, n, 1, "norm", STORAGE_F32, SHAPE(4)));
+    TRY(check_shape(g, n, 1, "norm", STORAGE_F32, SHAPE(NORM_WORDS)));
     TRY(check_matrix(g, n, 2, "gradient"));
     const tensor_shape s = input_shape(g, n, 2);
     TRY(check_shape(g, n, 3, "momentum", STORAGE_F32, s));
@@ -198,14 +199,14 @@ tensor_id op_orthogonalise(graph *g, tensor_id x, bool bf16) {
     return x;
 }
 
-// ---- muon_apply: steps, norm [4], wide update or none, parameter, ema; both assigned -------------------------------
+// ---- muon_apply: steps, norm [NORM_WORDS], wide update or none, parameter, ema; both assigned -----------------------
 
 enum { APPLY_STEPS, APPLY_NORM, APPLY_UPDATE, APPLY_PARAMETER, APPLY_EMA, APPLY_INPUTS };
 
 static igvk_status muon_apply_shapes(const graph *g, const node *n, output_shapes *out) {
     igvk_status status = IGVK_OK;
     TRY(check_steps(g, n, APPLY_STEPS));
-    TRY(check_shape(g, n, APPLY_NORM, "norm", STORAGE_F32, SHAPE(4)));
+    TRY(check_shape(g, n, APPLY_NORM, "norm", STORAGE_F32, SHAPE(NORM_WORDS)));
     TRY(check_matrix(g, n, APPLY_PARAMETER, "parameter"));
     const tensor_shape s = input_shape(g, n, APPLY_PARAMETER);
     if (tensor_is(n->inputs[APPLY_UPDATE]))
@@ -243,8 +244,8 @@ const operator muon_apply_operator = {
     .cost = muon_apply_cost,
 };
 
-void op_muon_apply(graph *g, tensor_id steps, tensor_id norm, tensor_id update, tensor_id parameter, tensor_id ema,
-                   float scale) {
+tensor_id op_muon_apply(graph *g, tensor_id steps, tensor_id norm, tensor_id update, tensor_id parameter, tensor_id ema,
+                        float scale) {
     const tensor_id inputs[APPLY_INPUTS] = {steps, norm, update, parameter, ema}, assigns[] = {parameter, ema};
-    graph_node_assign(g, &muon_apply_operator, &scale, inputs, APPLY_INPUTS, assigns, 2);
+    return graph_node_assign(g, &muon_apply_operator, &scale, inputs, APPLY_INPUTS, assigns, 2);
 }

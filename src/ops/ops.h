@@ -18,7 +18,8 @@ typedef enum activation_kind { ACTIVATION_NONE, ACTIVATION_SILU, ACTIVATION_GELU
 
 // ---- linear.c: y = residual + gate * activation(x weight^T + bias) ---------------------------------
 // x [..., K], weight [O, K], bias [O] -> [..., O]. The weight may be f16 or bf16, and x then of its type or f32; sums
-// and the output are f32, and so are gradients. gate [G, O]: row r uses gate row r / (M / G). residual has
+// and the output are f32, and so are gradients. Where both are of 16 bits the gradient of z is rounded to their type
+// before its products. gate [G, O]: row r uses gate row r / (M / G). residual has
 // y's shape, or [R, O] with R dividing M: row r uses residual row r % R.
 typedef struct linear_options {
     tensor_id bias, gate, residual; // NO_TENSOR: none
@@ -121,6 +122,7 @@ tensor_id op_embedding(graph *g, tensor_id labels, tensor_id table);
 
 // ---- convert.c: x in another storage type; x itself where it is of that type ------------------------------
 tensor_id op_convert(graph *g, tensor_id x, storage_type type);
+void op_convert_into(graph *g, tensor_id x, tensor_id state); // of the state's type, which is not x's; assigns it
 
 // ---- elementwise.c ---------------------------------------------------------------------------------
 tensor_id op_add(graph *g, tensor_id a, tensor_id b);
@@ -190,13 +192,17 @@ tensor_id op_noising_loss(graph *g, tensor_id prediction, tensor_id x, tensor_id
 // before, or NO_TENSOR): a chain over any number of chunks.
 #define SQUARES_PARTIALS 1024
 tensor_id op_squares(graph *g, tensor_id chunk, tensor_id previous);
-// partials -> [4]: norm; clip coefficient min(1, max/(norm + 1e-6)); 1 where finite else 0; unused. Also writes
-// METRIC_GRADIENT_NORM and METRIC_FINITE. `stop` (state u32 [1]) is set where not finite and stays set: updates then
-// leave everything as it is.
-tensor_id op_gradient_norm(graph *g, tensor_id steps, tensor_id partials, tensor_id stop, tensor_id metrics);
-// One pass: clip, decay, moments, parameter, EMA; gradient zeroed (also where the update is held back).
+// partials -> [NORM_WORDS] (step_block.h): the norm, what clips it, min(1, max/(norm + 1e-6)), whether the step is taken.
+// Also writes METRIC_GRADIENT_NORM, _FINITE, _SCALE and _SKIPPED. `guard` (state u32 [GUARD_WORDS]): where the norm is
+// not finite it is stopped, and updates then leave everything as it is. scaled: the gradient is that of the loss times
+// the guard's scale, which halves at such a norm, in place of the stop as long as it is above LOSS_SCALE_LEAST; the step
+// is skipped. After LOSS_SCALE_INTERVAL good steps it doubles.
+tensor_id op_gradient_norm(graph *g, tensor_id steps, tensor_id partials, tensor_id guard, tensor_id metrics, bool scaled);
+tensor_id op_loss_scale(graph *g, tensor_id guard); // [1]
+// One pass: clip, decay, moments, parameter, EMA; gradient zeroed (also where the update is held back). Returns the new
+// parameter.
 typedef struct adamw_states { tensor_id parameter, gradient, moment1, moment2, ema; } adamw_states;
-void op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s);
+tensor_id op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s);
 // muon.c: Muon's update of one matrix [R, C] (chapter 9); "wide" is the matrix, or its transpose where R > C. Assigns
 // momentum := m momentum + (1 - m) g with the clipped gradient g and zeroes the gradient -> (1 - m) g + m momentum, wide.
 tensor_id op_muon_momentum(graph *g, tensor_id steps, tensor_id norm, tensor_id gradient, tensor_id momentum, bool bf16);
@@ -204,7 +210,8 @@ tensor_id op_muon_momentum(graph *g, tensor_id steps, tensor_id norm, tensor_id 
 // elementwise result is rounded to bf16, as in the official runs.
 tensor_id op_orthogonalise(graph *g, tensor_id x, bool bf16);
 // parameter := (1 - rate decay) parameter - rate scale update; then the EMA. update: wide, or NO_TENSOR: the decay alone.
-void op_muon_apply(graph *g, tensor_id steps, tensor_id norm, tensor_id update, tensor_id parameter, tensor_id ema, float scale);
+// Returns the new parameter.
+tensor_id op_muon_apply(graph *g, tensor_id steps, tensor_id norm, tensor_id update, tensor_id parameter, tensor_id ema, float scale);
 // Increments the run counter; the last node of every program that reads step blocks.
 void op_advance(graph *g, tensor_id steps);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The update over arena chunks: gradient norm, clipping, AdamW and EMA, and the run counter.
+#include "step_block.h"
 #include "graph/parameters.h"
 #include "ops/common.h"
 #include "ops/ops.h"
@@ -68,26 +69,28 @@ tensor_id op_squares(graph *g, tensor_id chunk, tensor_id previous) {
     return graph_node(g, &squares_operator, NULL, inputs, 2);
 }
 
-// ---- gradient_norm: steps, partials, stop, metrics -> norm [4]; stop and metrics assigned ----------------------
+// ---- gradient_norm: steps, partials, guard, metrics -> norm [NORM_WORDS]; guard and metrics assigned ------------
 
-enum { NORM_STEPS, NORM_PARTIALS, NORM_STOP, NORM_METRICS, NORM_INPUTS };
+enum { NORM_STEPS, NORM_PARTIALS, NORM_GUARD, NORM_METRICS, NORM_INPUTS };
 
 static igvk_status gradient_norm_shapes(const graph *g, const node *n, output_shapes *out) {
     igvk_status status = IGVK_OK;
     TRY(check_steps(g, n, NORM_STEPS));
     TRY(check_shape(g, n, NORM_PARTIALS, "partials", STORAGE_F32, PARTIALS_SHAPE));
-    TRY(check_shape(g, n, NORM_STOP, "stop", STORAGE_U32, SHAPE(1)));
+    TRY(check_shape(g, n, NORM_GUARD, "guard", STORAGE_U32, SHAPE(GUARD_WORDS)));
     TRY(check_metrics(g, n, NORM_METRICS));
-    add_output(out, STORAGE_F32, SHAPE(4));
-    add_output(out, STORAGE_U32, SHAPE(1));
+    add_output(out, STORAGE_F32, SHAPE(NORM_WORDS));
+    add_output(out, STORAGE_U32, SHAPE(GUARD_WORDS));
     add_output(out, STORAGE_F32, input_shape(g, n, NORM_METRICS));
 done:
     return status;
 }
 
 static igvk_status gradient_norm_lower(lowering *l, const node *n) {
+    const bool *scaled = n->attributes;
     dispatch d = dispatch_invocations(l, "gradient_norm", 1);
     dispatch_scalar(&d, SQUARES_PARTIALS);
+    dispatch_constant(&d, *scaled);
     dispatch_bind(&d, n->inputs[NORM_STEPS], ACCESS_READ);
     dispatch_bind(&d, n->inputs[NORM_PARTIALS], ACCESS_READ);
     dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
@@ -98,19 +101,49 @@ static igvk_status gradient_norm_lower(lowering *l, const node *n) {
 
 const operator gradient_norm_operator = {
     .name = "gradient_norm",
+    .attributes_size = sizeof(bool), // scaled
     .shapes = gradient_norm_shapes,
     .lower = gradient_norm_lower,
     .cost = copy_cost,
 };
 
-tensor_id op_gradient_norm(graph *g, tensor_id steps, tensor_id partials, tensor_id stop, tensor_id metrics) {
+tensor_id op_gradient_norm(graph *g, tensor_id steps, tensor_id partials, tensor_id guard, tensor_id metrics,
+                           bool scaled) {
     const tensor_id inputs[NORM_INPUTS] = {
-        [NORM_STEPS] = steps, [NORM_PARTIALS] = partials, [NORM_STOP] = stop, [NORM_METRICS] = metrics};
-    const tensor_id assigns[] = {NO_TENSOR, stop, metrics};
-    return graph_node_assign(g, &gradient_norm_operator, NULL, inputs, NORM_INPUTS, assigns, 3);
+        [NORM_STEPS] = steps, [NORM_PARTIALS] = partials, [NORM_GUARD] = guard, [NORM_METRICS] = metrics};
+    const tensor_id assigns[] = {NO_TENSOR, guard, metrics};
+    return graph_node_assign(g, &gradient_norm_operator, &scaled, inputs, NORM_INPUTS, assigns, 3);
 }
 
-// ---- adamw_ema: steps, norm [4], segments u32 [E / PARAMETER_GRANULE], five states [E], all assigned --------------------------
+// ---- loss_scale: guard -> [1] ----------------------------------------------------------------------------------
+
+static igvk_status loss_scale_shapes(const graph *g, const node *n, output_shapes *out) {
+    igvk_status status = check_shape(g, n, 0, "guard", STORAGE_U32, SHAPE(GUARD_WORDS));
+    if (status == IGVK_OK)
+        add_output(out, STORAGE_F32, SHAPE(1));
+    return status;
+}
+
+static igvk_status loss_scale_lower(lowering *l, const node *n) {
+    dispatch d = dispatch_invocations(l, "loss_scale", 1);
+    dispatch_scalar(&d, 1);
+    dispatch_bind(&d, n->inputs[0], ACCESS_READ);
+    dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
+    return lowering_emit(l, &d);
+}
+
+const operator loss_scale_operator = {
+    .name = "loss_scale",
+    .shapes = loss_scale_shapes,
+    .lower = loss_scale_lower,
+    .cost = copy_cost,
+};
+
+tensor_id op_loss_scale(graph *g, tensor_id guard) {
+    return graph_node(g, &loss_scale_operator, NULL, &guard, 1);
+}
+
+// ---- adamw_ema: steps, norm [NORM_WORDS], segments u32 [E / PARAMETER_GRANULE], five states [E], all assigned --------------------------
 
 enum { ADAMW_STEPS, ADAMW_NORM, ADAMW_SEGMENTS, ADAMW_STATES };
 #define ADAMW_STATE_COUNT 5
@@ -120,7 +153,7 @@ static igvk_status adamw_ema_shapes(const graph *g, const node *n, output_shapes
     char text[64];
     igvk_status status = IGVK_OK;
     TRY(check_steps(g, n, ADAMW_STEPS));
-    TRY(check_shape(g, n, ADAMW_NORM, "norm", STORAGE_F32, SHAPE(4)));
+    TRY(check_shape(g, n, ADAMW_NORM, "norm", STORAGE_F32, SHAPE(NORM_WORDS)));
     TRY(check_input(g, n, ADAMW_STATES, names[0], STORAGE_F32));
     tensor_shape chunk = input_shape(g, n, ADAMW_STATES);
     if (chunk.rank != 1 || chunk.dim[0] % PARAMETER_GRANULE)
@@ -154,10 +187,10 @@ const operator adamw_ema_operator = {
     .cost = adamw_ema_cost,
 };
 
-void op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s) {
+tensor_id op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s) {
     const tensor_id inputs[] = {steps,       norm,       segments,   s->parameter,
                                 s->gradient, s->moment1, s->moment2, s->ema};
-    graph_node_assign(g, &adamw_ema_operator, NULL, inputs, ADAMW_STATES + ADAMW_STATE_COUNT, inputs + ADAMW_STATES,
+    return graph_node_assign(g, &adamw_ema_operator, NULL, inputs, ADAMW_STATES + ADAMW_STATE_COUNT, inputs + ADAMW_STATES,
                       ADAMW_STATE_COUNT);
 }
 

@@ -62,6 +62,7 @@
     X(noising_loss)                                                                                                    \
     X(noising_loss_gradient)                                                                                           \
     X(squares)                                                                                                         \
+    X(loss_scale)                                                                                                      \
     X(gradient_norm)                                                                                                   \
     X(adamw_ema)                                                                                                       \
     X(muon_momentum)                                                                                                   \

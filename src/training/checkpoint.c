@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "training/checkpoint.h"
 
+#include "step_block.h"
 #include "core/text.h"
 #include "models/weights.h"
 #include "vulkan/parameter_memory.h"
@@ -16,6 +17,8 @@ static const char *const saved_sets[] = {SET_MODEL, SET_EMA, SET_MOMENT1, SET_MO
 static bool is_saved(const char *set, parameter_group group) {
     return training_set_holds(set, group) || (group == PARAMETER_KEPT && strcmp(set, SET_EMA) == 0);
 }
+
+#define LOSS_SCALE_KEY "igvk.loss_scale" // the scale, steps taken since it changed, steps skipped
 
 #define HEADER_BYTES_A_TENSOR 160 // name, shape and offsets in the file's header, about
 
@@ -69,6 +72,8 @@ static igvk_status set_metadata(safetensors_writer *w, const model_config *model
     TRY(set_number(w, "igvk.step", "%llu", (unsigned long long)c->step));
     TRY(set_number(w, "igvk.seconds", "%.3f", c->seconds));
     TRY(set_number(w, "igvk.micro_batch", "%u", c->micro_batch));
+    if (c->scale.scale > 0)
+        TRY(set_number(w, LOSS_SCALE_KEY, "%.9g %u %u", (double)c->scale.scale, c->scale.good, c->scale.skipped));
 done:
     free(json);
     return status;
@@ -127,6 +132,26 @@ igvk_status checkpoint_read_model(const char *path, model_config *model) {
     return status;
 }
 
+// All zero where the file has none.
+static igvk_status read_scale(const weights_file *w, const char *path, loss_scale *out) {
+    const char *text = weights_metadata(w, LOSS_SCALE_KEY);
+    char words[3][32], end;
+    igvk_status status = IGVK_OK;
+    double scale = 0;
+    uint64_t good = 0, skipped = 0;
+    if (!text)
+        return IGVK_OK;
+    if (sscanf(text, "%31s %31s %31s %c", words[0], words[1], words[2], &end) != 3)
+        THROW(IGVK_ERROR_INVALID, "%s: metadata '%s' is not three numbers: not a checkpoint to resume from", path,
+              LOSS_SCALE_KEY);
+    TRY(parse_f64(LOSS_SCALE_KEY, words[0], LOSS_SCALE_LEAST, 1e30, &scale));
+    TRY(parse_u64(LOSS_SCALE_KEY, words[1], 0, LOSS_SCALE_INTERVAL - 1, &good));
+    TRY(parse_u64(LOSS_SCALE_KEY, words[2], 0, UINT32_MAX, &skipped));
+    *out = (loss_scale){.scale = (float)scale, .good = (uint32_t)good, .skipped = (uint32_t)skipped};
+done:
+    return status;
+}
+
 igvk_status checkpoint_read_counters(const char *path, checkpoint_counters *c) {
     igvk_status status = IGVK_OK;
     weights_file *w = NULL;
@@ -141,6 +166,9 @@ igvk_status checkpoint_read_counters(const char *path, checkpoint_counters *c) {
     TRY(copy_metadata(w, path, "igvk.micro_batch", number, sizeof number));
     TRY(parse_u64("igvk.micro_batch", number, 1, UINT32_MAX, &micro));
     c->micro_batch = (uint32_t)micro;
+    TRY(read_scale(w, path, &c->scale));
+    if (c->scale.skipped > c->step)
+        THROW(IGVK_ERROR_INVALID, "%s: more steps skipped than taken: not a checkpoint to resume from", path);
     TRY(copy_metadata(w, path, "igvk.kernels", c->kernels, sizeof c->kernels));
     TRY(copy_metadata(w, path, "igvk.dataset", c->dataset, sizeof c->dataset));
 done:

@@ -11,6 +11,7 @@
 typedef struct checkpoint_counters {
     uint64_t step;        // optimizer steps taken
     double seconds;       // of training so far
+    loss_scale scale;     // of f16 training; scale 0: a file without, of other training
     uint32_t micro_batch; // images at once: the order of sums depends on it
     char kernels[256];    // device, driver and kernel choices: resuming under others gives other bits
     char dataset[17];     // its digest

@@ -108,6 +108,8 @@ static igvk_status save(loop *l) {
     if (!path)
         return fail_memory("a path", 0);
     TRY(trainer_finish(l->trainer));
+    if (training_scales_loss(l->o->trainer.precision))
+        TRY(trainer_read_scale(l->trainer, &counters.scale));
     TRY(check_disk(l, 1));
     TRY(checkpoint_save(l->trainer, &l->o->trainer.model, &counters, &l->o->texts, path));
     TRY(run_prune(l->o->run, l->o->keep ? l->o->keep : 1));
@@ -176,12 +178,18 @@ static igvk_status write_log(loop *l, const training_result *r) {
     text_buffer terms = {0};
     for (uint32_t k = 0; k < objective->term_count; k++)
         text_append(&terms, "\"loss_%s\": %.9g, ", objective->terms[k].name, r->terms[k]);
+    if (training_scales_loss(l->o->trainer.precision))
+        text_append(&terms, "\"loss_scale\": %.9g, ", r->loss_scale);
+    if (r->skipped)
+        text_append(&terms, "\"skipped\": true, ");
+    else
+        text_append(&terms, "\"gradient_norm\": %.9g, ", r->gradient_norm);
     igvk_status status = run_log_line(
         l->log,
-        "{\"step\": %llu, \"loss\": %.9g, %s\"gradient_norm\": %.9g, \"learning_rate\": %.9g, "
+        "{\"step\": %llu, \"loss\": %.9g, %s\"learning_rate\": %.9g, "
         "\"ema_decay\": %.9g, \"images_per_second\": %.1f, \"seconds\": %.3f}",
-        (unsigned long long)r->step, r->loss, terms.text ? terms.text : "", r->gradient_norm,
-        optimizer_rate(s, r->step), optimizer_ema_decay(s, r->step), l->rate, l->counters.seconds + elapsed(l));
+        (unsigned long long)r->step, r->loss, terms.text ? terms.text : "", optimizer_rate(s, r->step),
+        optimizer_ema_decay(s, r->step), l->rate, l->counters.seconds + elapsed(l));
     text_free(&terms);
     return status;
 }
@@ -217,6 +225,9 @@ static igvk_status take_results(loop *l) {
     while (trainer_take(l->trainer, &r)) {
         if (!r.finite)
             return stop_not_finite(l, &r);
+        if (r.skipped)
+            message(l, "step %llu skipped: its gradient overflowed at loss scale %g, which is halved",
+                    (unsigned long long)r.step + 1, r.loss_scale);
         report(l, &r);
         TRY(write_log(l, &r));
     }
@@ -372,6 +383,8 @@ static igvk_status resume(loop *l) {
     describe_kernels(l->o->trainer.device, kernels, sizeof kernels);
     TRY(checkpoint_read_counters(l->o->resume_from, &l->counters));
     TRY(checkpoint_load(l->trainer, l->o->resume_from));
+    if (training_scales_loss(l->o->trainer.precision) && l->counters.scale.scale > 0)
+        TRY(trainer_write_scale(l->trainer, &l->counters.scale));
     if (strcmp(kernels, l->counters.kernels) != 0)
         message(l, "note: this device or its kernels differ from the run's so far: the bits will, too (was: %s)",
                 l->counters.kernels);

@@ -21,6 +21,7 @@ typedef struct optimizer_settings {
 // The numbers of a step, as its step block has them: for the log and for tests.
 double optimizer_rate(const optimizer_settings *o, uint64_t step);
 double optimizer_ema_decay(const optimizer_settings *o, uint64_t step);
-void optimizer_words(const optimizer_settings *o, uint64_t step, uint32_t *words);
+// skipped: steps before this one that were not taken, as far as is known: they do not count for AdamW's corrections.
+void optimizer_words(const optimizer_settings *o, uint64_t step, uint64_t skipped, uint32_t *words);
 
 #endif

@@ -14,15 +14,33 @@ tensor_id training_metrics_tensor(graph *g) {
     return graph_external(g, ROLE_STATE, "training.metrics", STORAGE_F32, SHAPE(STEP_RING * METRIC_WORDS));
 }
 
+tensor_id training_guard_tensor(graph *g) {
+    return graph_external(g, ROLE_STATE, "training.guard", STORAGE_U32, SHAPE(GUARD_WORDS));
+}
+
+// bf16 has f32's range.
+bool training_scales_loss(storage_type precision) {
+    return precision == STORAGE_F16;
+}
+
+static parameter_set set_of(const parameter_layout *l, const char *set, storage_type precision) {
+    parameter_set s = {.layout = l, .arena_name = set, .role = ROLE_PARAMETER};
+    if (precision != STORAGE_F32) {
+        s.copies = SET_COPIES;
+        s.copies_type = precision;
+    }
+    return s;
+}
+
 static loss_terms terms_of(const training_losses *losses) {
     return (loss_terms){.values = losses->terms, .weights = losses->weights, .count = losses->count};
 }
 
 training_losses build_losses(graph *g, const model_config *c, const parameter_layout *l, const char *set,
-                             const objective_options *o, const training_batch *b) {
+                             storage_type precision, const objective_options *o, const training_batch *b) {
     const model_objective *objective = model_objective_for(c, o);
-    const parameter_set ema = {.layout = l, .arena_name = SET_EMA, .role = ROLE_PARAMETER};
-    const objective_inputs in = {.model = {.layout = l, .arena_name = set, .role = ROLE_PARAMETER},
+    const parameter_set ema = set_of(l, SET_EMA, STORAGE_F32);
+    const objective_inputs in = {.model = set_of(l, set, precision),
                                  .guide = o->guided_target != 1 ? &ema : NULL,
                                  .steps = training_steps_tensor(g),
                                  .batch = *b};
@@ -36,9 +54,9 @@ training_losses build_losses(graph *g, const model_config *c, const parameter_la
 }
 
 // d(total)/d(parameter) added to the gradient set, for every trained parameter in official order.
-static igvk_status accumulate_gradients(graph *g, const parameter_layout *l, tensor_id total) {
+static igvk_status accumulate_gradients(graph *g, const parameter_layout *l, storage_type precision, tensor_id total) {
     igvk_status status = IGVK_OK;
-    parameter_set model = {.layout = l, .arena_name = SET_MODEL, .role = ROLE_PARAMETER};
+    parameter_set model = set_of(l, SET_MODEL, precision);
     parameter_set gradient = {.layout = l, .arena_name = SET_GRADIENT, .role = ROLE_STATE};
     size_t count = parameter_count(l), n = 0;
     tensor_id *wrt = calloc(count, sizeof *wrt), *gradients = calloc(count, sizeof *gradients);
@@ -52,8 +70,9 @@ static igvk_status accumulate_gradients(graph *g, const parameter_layout *l, ten
             wrt[n] = parameter_tensor(g, &model, parameter_at(l, i)->name);
             index[n++] = i;
         }
-    tensor_id one = op_fill(g, SHAPE(1), 1);
-    TRY(graph_gradient(g, &total, &one, 1, wrt, n, gradients));
+    tensor_id seed =
+        training_scales_loss(precision) ? op_loss_scale(g, training_guard_tensor(g)) : op_fill(g, SHAPE(1), 1);
+    TRY(graph_gradient(g, &total, &seed, 1, wrt, n, gradients));
     for (size_t i = 0; i < n; i++)
         if (tensor_is(gradients[i]))
             graph_accumulate(g, gradients[i], parameter_tensor(g, &gradient, parameter_at(l, index[i])->name));
@@ -64,11 +83,11 @@ done:
     return status;
 }
 
-training_losses build_micro(graph *g, const model_config *c, const parameter_layout *l, const objective_options *o,
-                            const training_batch *b) {
+training_losses build_micro(graph *g, const model_config *c, const parameter_layout *l, storage_type precision,
+                            const objective_options *o, const training_batch *b) {
     graph_keep_for_gradient(g, true);
-    training_losses losses = build_losses(g, c, l, SET_MODEL, o, b);
-    accumulate_gradients(g, l, losses.total); // its failure is the graph's sticky error
+    training_losses losses = build_losses(g, c, l, SET_MODEL, precision, o, b);
+    accumulate_gradients(g, l, precision, losses.total); // its failure is the graph's sticky error
     const tensor_id steps = training_steps_tensor(g);
     const loss_terms terms = terms_of(&losses);
     op_write_losses(g, steps, &terms, training_metrics_tensor(g));

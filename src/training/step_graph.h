@@ -12,6 +12,7 @@
 #define SET_GRADIENT "gradient"
 #define SET_MOMENT1 "moment1" // AdamW's first; of matrices under Muon the momentum
 #define SET_MOMENT2 "moment2" // not of matrices under Muon
+#define SET_COPIES "copies"   // of the model in 16 bits, where training is of mixed precision; made of it, never saved
 // Whether the set has memory for parameters of the group; what is kept is in the model alone.
 bool training_set_holds(const char *set, parameter_group group);
 
@@ -24,16 +25,25 @@ typedef struct training_losses {
 
 tensor_id training_steps_tensor(graph *g);   // "training.steps"
 tensor_id training_metrics_tensor(graph *g); // "training.metrics"
+tensor_id training_guard_tensor(graph *g);   // "training.guard"
+
+// Precision, of what products multiply. f16, bf16: weights are read from the set of copies, activations and gradients
+// rounded where a product reads them, all sums and all else f32; with f16 the loss is scaled (training_scales_loss).
+bool training_scales_loss(storage_type precision);
 
 // Everything up to the losses, of the model in `set`; the guided target reads the EMA set of the same layout.
+// Of a set other than the model: f32, whatever the run's precision.
 training_losses build_losses(graph *g, const model_config *c, const parameter_layout *l, const char *set,
-                             const objective_options *o, const training_batch *b);
-// build_losses and its gradient added to the gradient set; writes the losses' metrics and advances.
-training_losses build_micro(graph *g, const model_config *c, const parameter_layout *l, const objective_options *o,
-                            const training_batch *b);
-// Norm over all chunks, clipping, AdamW over chunks or Muon by matrices, EMA, zeroed gradients; writes the norm's
-// metrics and advances. The layout's groups say who takes what; bf16: as in optimizer_settings.
-void build_update(graph *g, const parameter_layout *l, bool bf16);
+                             storage_type precision, const objective_options *o, const training_batch *b);
+// build_losses and its gradient, times the loss scale, added to the gradient set; writes the losses' metrics and
+// advances.
+training_losses build_micro(graph *g, const model_config *c, const parameter_layout *l, storage_type precision,
+                            const objective_options *o, const training_batch *b);
+// Norm over all chunks, clipping, AdamW over chunks or Muon by matrices, EMA, zeroed gradients, copies of what changed;
+// writes the norm's metrics and advances. The layout's groups say who takes what; bf16: as in optimizer_settings.
+void build_update(graph *g, const parameter_layout *l, storage_type precision, bool bf16);
+// All copies of the model, for the time before the first update.
+void build_copies(graph *g, const parameter_layout *l, storage_type precision);
 
 // The loop's own batch: images and labels from rings of `ring` micro-batches, noise and label dropout drawn by the
 // step block's seed, step and item; times are left to the objective.

@@ -24,7 +24,7 @@ graph *trainer_micro_graph(const trainer *t, uint32_t count) {
     graph_recompute(g, o->recompute);
     batch_source source = {.count = count, .ring = BATCH_RING, .label_dropout = o->label_dropout};
     training_batch batch = build_batch(g, &o->model, &source);
-    build_micro(g, &o->model, t->layout, &o->objective, &batch);
+    build_micro(g, &o->model, t->layout, o->precision, &o->objective, &batch);
     return g;
 }
 
@@ -36,7 +36,7 @@ igvk_status trainer_compile_micro(const trainer *t, uint32_t count, compiled_gra
 static igvk_status compile_update(const trainer *t, compiled_graph *out) {
     graph *g = graph_new();
     if (g)
-        build_update(g, t->layout, t->o.optimizer.bf16);
+        build_update(g, t->layout, t->o.precision, t->o.optimizer.bf16);
     return graph_compile(&g, device_capabilities(t->o.device), NULL, 0, out);
 }
 
@@ -56,7 +56,7 @@ static igvk_status compile_validation(const trainer *t, training_losses *losses,
         batch.labels = graph_external(g, ROLE_INPUT, "validation.labels", STORAGE_U32, SHAPE(t->micro));
     objective_options plain = t->o.objective;
     plain.guided_target = 1;
-    *losses = build_losses(g, c, t->layout, SET_EMA, &plain, &batch);
+    *losses = build_losses(g, c, t->layout, SET_EMA, STORAGE_F32, &plain, &batch);
     return graph_compile(&g, device_capabilities(t->o.device), losses->terms, losses->count, out);
 }
 
@@ -66,7 +66,7 @@ static igvk_status compile_validation(const trainer *t, training_losses *losses,
 
 static uint64_t resident_bytes(const trainer *t, uint32_t micro) {
     uint64_t images = model_elements(&t->o.model) * micro * 4;
-    return training_state_bytes(t->layout) + (BATCH_RING + 1) * images + t->o.reserve;
+    return training_state_bytes(t->layout, t->o.precision) + (BATCH_RING + 1) * images + t->o.reserve;
 }
 
 // What lies in the store is allocated in one piece each; what the plan places and dispatches bind was checked before.
@@ -162,7 +162,7 @@ done:
 static igvk_status add_memory(trainer *t) {
     igvk_status status = IGVK_OK;
     uint64_t images = model_elements(&t->o.model) * t->micro * 4;
-    TRY(training_state_add(t->store, t->layout));
+    TRY(training_state_add(t->store, t->layout, t->o.precision));
     TRY(store_add(t->store, "training.images", BATCH_RING * images, STORE_RING));
     TRY(store_add(t->store, "validation.images", images, STORE_DEVICE));
     TRY(store_add(t->store, "validation.times", (uint64_t)t->micro * 4, STORE_DEVICE));
@@ -273,6 +273,15 @@ done:
     return status;
 }
 
+igvk_status trainer_read_scale(trainer *t, loss_scale *out) {
+    return training_read_scale(t->store, out);
+}
+
+igvk_status trainer_write_scale(trainer *t, const loss_scale *scale) {
+    t->skipped = scale->skipped;
+    return training_write_scale(t->store, scale);
+}
+
 // ---- stepping --------------------------------------------------------------------------------------
 
 // Metrics of the oldest pending run go into its step's sums; an update run completes the step.
@@ -290,6 +299,9 @@ static void absorb(trainer *t) {
     t->sum.step = p.step;
     t->sum.gradient_norm = m[METRIC_GRADIENT_NORM];
     t->sum.finite = m[METRIC_FINITE] == 1;
+    t->sum.loss_scale = m[METRIC_SCALE];
+    t->sum.skipped = (uint64_t)m[METRIC_SKIPPED] > t->skipped;
+    t->skipped = (uint64_t)m[METRIC_SKIPPED];
     t->results[t->result_end++ % RESULT_MAX] = t->sum;
     memset(&t->sum, 0, sizeof t->sum);
 }
@@ -333,13 +345,16 @@ igvk_status trainer_fill_micro(trainer *t, uint64_t step, uint32_t first, batch_
 
 igvk_status trainer_step(trainer *t, uint64_t step, batch_reader read, void *user) {
     igvk_status status = IGVK_OK;
+    if (!t->copied)
+        TRY(training_copy_model(t->o.device, t->store, t->layout, t->o.precision));
+    t->copied = true;
     for (uint32_t first = 0; first < t->o.batch; first += t->micro) {
         TRY(trainer_fill_micro(t, step, first, read, user));
         TRY(submit(t, t->micro_program, step, false));
     }
     uint32_t *words = training_step_block(t->store, t->run);
     words[STEP_INDEX] = (uint32_t)step;
-    optimizer_words(&t->o.optimizer, step, words);
+    optimizer_words(&t->o.optimizer, step, t->skipped, words);
     TRY(submit(t, t->update_program, step, true));
 done:
     return status;

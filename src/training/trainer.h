@@ -5,7 +5,7 @@
 #define IGVK_TRAINING_TRAINER_H
 
 #include "graph/compile.h"
-#include "training/step_graph.h"
+#include "training/training_state.h"
 #include "vulkan/program.h"
 
 typedef struct trainer_options {
@@ -16,6 +16,7 @@ typedef struct trainer_options {
     double label_dropout;
     uint32_t batch;       // effective
     uint32_t micro_batch; // divides batch; 0: the largest divisor whose plan fits the free memory
+    storage_type precision; // of what products multiply (training/step_graph.h)
     bool recompute;       // blocks are computed again in the backward pass instead of kept: the same bits, less memory
     uint64_t seed;
     uint64_t reserve; // bytes of device memory left for what runs between steps (sample sheets)
@@ -35,6 +36,10 @@ igvk_status trainer_compile_micro(const trainer *t, uint32_t count, compiled_gra
 // moments at zero.
 igvk_status trainer_initialise(trainer *t, const parameter_source *source);
 
+// What a checkpoint has of it; writing it is for before the first step.
+igvk_status trainer_read_scale(trainer *t, loss_scale *out);
+igvk_status trainer_write_scale(trainer *t, const loss_scale *scale);
+
 // Images and labels of one micro-batch: `first` is its first sample's place in the effective batch of `step`.
 typedef igvk_status (*batch_reader)(void *user, uint64_t step, uint32_t first, uint32_t count, float *images,
                                     uint32_t *labels);
@@ -46,6 +51,8 @@ typedef struct training_result {
     double loss, gradient_norm;
     double terms[OBJECTIVE_TERMS]; // unweighted means, as the model's objective names them
     bool finite;                   // false: the update was held back, and so are all after it
+    bool skipped;                  // the gradient overflowed under the loss scale, which halves: only the EMA moved
+    double loss_scale;             // at this step; 1 where losses are not scaled
 } training_result;
 // The next finished step's result; false where none has finished yet.
 bool trainer_take(trainer *t, training_result *out);

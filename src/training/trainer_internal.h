@@ -25,6 +25,8 @@ struct trainer {
     program *micro_program, *update_program, *validation_program;
     compiled_graph validation;
     training_losses validation_losses;
+    bool copied;      // the model's copies are made; updates keep them so
+    uint64_t skipped; // steps, of which results have come
     uint32_t run; // programs run so far that advance the step ring
     pending_run pending[PENDING_MAX];
     uint32_t pending_first, pending_end;

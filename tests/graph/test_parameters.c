@@ -190,8 +190,8 @@ static void test_sets(void **state_) {
     assert_true(value == 8);
 
     graph *g = test_graph();
-    const parameter_set model = {l, "model", ROLE_PARAMETER, STORAGE_F32},
-                        moment = {l, "moment1", ROLE_STATE, STORAGE_F32};
+    const parameter_set model = {.layout = l, .arena_name = "model", .role = ROLE_PARAMETER},
+                        moment = {.layout = l, .arena_name = "moment1", .role = ROLE_STATE};
     for (size_t i = 0; i < parameter_count(l); i++) {
         const parameter *p = parameter_at(l, i);
         tensor_id a = parameter_tensor(g, &model, p->name), b = parameter_tensor(g, &moment, p->name);

@@ -18,10 +18,11 @@ static uint64_t muon_wide_index(tensor_shape s, uint64_t i) {
 // n[0]: held back
 static void fill_muon_norm(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
     (void)count, (void)u32;
-    f32[0] = 4;
-    f32[1] = 0.25f;
-    f32[2] = row->n[0] ? 0 : 1;
-    f32[3] = 0;
+    f32[NORM_VALUE] = 4;
+    f32[NORM_COEFFICIENT] = 0.25f;
+    f32[NORM_TAKEN] = row->n[0] ? 0 : 1; // n[0]: 1 held back, 2 skipped
+    f32[NORM_AVERAGED] = row->n[0] == 1 ? 0 : 1;
+    f32[NORM_BIAS1] = f32[NORM_BIAS2] = 0;
 }
 
 // n[1]: rounded to bf16
@@ -91,16 +92,17 @@ static void build_muon_apply(graph *g, const op_row *row, const tensor_id *in, t
 
 static void refer_muon_apply(const op_row *row, const op_value *in, op_value *out) {
     const double rate = op_step_f32(in, STEP_LEARNING_RATE), decay = 1 - rate * op_step_f32(in, STEP_MUON_DECAY);
-    for (uint64_t i = 0; i < in[3].count && in[1].v[2] != 0; i++) {
+    for (uint64_t i = 0; i < in[3].count && in[1].v[NORM_AVERAGED] != 0; i++) {
         const double u = row->n[1] ? 0 : in[2].v[muon_wide_index(in[3].shape, i)];
-        out[0].v[i] = decay * in[3].v[i] - rate * (double)(float)row->x[0] * u;
+        if (in[1].v[NORM_TAKEN] != 0)
+            out[0].v[i] = decay * in[3].v[i] - rate * (double)(float)row->x[0] * u;
         out[1].v[i] = op_step_f32(in, STEP_EMA_DECAY) * in[4].v[i] + op_step_f32(in, STEP_EMA_RATE) * out[0].v[i];
     }
 }
 
 #define MOMENTUM_ROW(text, rows, columns, held, bf16, bound)                                                           \
     {.op = "muon_momentum", .label = text,                                                                             \
-     .inputs = {OP_STEPS, OP_FILLED("norm", fill_muon_norm, 4), OP_STATE("gradient", rows, columns),                   \
+     .inputs = {OP_STEPS, OP_FILLED("norm", fill_muon_norm, NORM_WORDS), OP_STATE("gradient", rows, columns),                   \
                 {.name = "momentum", .kind = OP_STATE_F32, .shape = SHAPE(rows, columns), .tolerance = 2e-7}},         \
      .outputs = 1, .build = build_muon_momentum, .reference = refer_muon_momentum, .tolerance = bound,                 \
      .n = {held, bf16}}
@@ -110,7 +112,7 @@ static void refer_muon_apply(const op_row *row, const op_value *in, op_value *ou
      .only_this_device = true} // SwiftShader takes minutes and gigabytes for a GPU's products
 #define APPLY_ROW(text, rows, columns, wide_rows, wide_columns, held, alone)                                           \
     {.op = "muon_apply", .label = text,                                                                                \
-     .inputs = {OP_STEPS, OP_FILLED("norm", fill_muon_norm, 4), OP_INPUT("update", wide_rows, wide_columns),           \
+     .inputs = {OP_STEPS, OP_FILLED("norm", fill_muon_norm, NORM_WORDS), OP_INPUT("update", wide_rows, wide_columns),           \
                 OP_STATE("parameter", rows, columns), OP_STATE("ema", rows, columns)},                                 \
      .build = build_muon_apply, .reference = refer_muon_apply, .tolerance = 2e-7, .n = {held, alone}, .x = {1.7}}
 
@@ -127,4 +129,5 @@ static const op_row muon_rows[] = {
     APPLY_ROW("tall, 127x3", 127, 3, 3, 127, 0, 0),
     APPLY_ROW("decay alone, 7x9", 7, 9, 7, 9, 0, 1),
     APPLY_ROW("held back, 7x9", 7, 9, 7, 9, 1, 0),
+    APPLY_ROW("skipped: the EMA alone moves, 7x9", 7, 9, 7, 9, 2, 0),
 };
