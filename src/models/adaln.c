@@ -100,13 +100,23 @@ static void add(parameter_layout *l, parameter_init init, double scale, tensor_s
 }
 
 // Biases start at zero everywhere.
-void adaln_add_linear(parameter_layout *l, const char *prefix, uint32_t out, uint32_t in, parameter_init init) {
+static void add_linear(parameter_layout *l, const char *prefix, uint32_t out, uint32_t in, parameter_init init,
+                       bool product) {
     char name[96];
     snprintf(name, sizeof name, "%s.weight", prefix);
     parameter_layout_add(
-        l, &(parameter){.name = name, .shape = SHAPE(out, in), .product = true, .init = init, .scale = 0.02});
+        l, &(parameter){.name = name, .shape = SHAPE(out, in), .product = product, .init = init, .scale = 0.02});
     snprintf(name, sizeof name, "%s.bias", prefix);
     add(l, INIT_ZERO, 0, SHAPE(out), name);
+}
+
+void adaln_add_linear(parameter_layout *l, const char *prefix, uint32_t out, uint32_t in, parameter_init init) {
+    add_linear(l, prefix, out, in, init, true);
+}
+
+// What all blocks start from and the outputs themselves: few weights, whose rounding everything would show.
+static void add_exact_linear(parameter_layout *l, const char *prefix, uint32_t out, uint32_t in, parameter_init init) {
+    add_linear(l, prefix, out, in, init, false);
 }
 
 // PREFIX.weight [size], and PREFIX.bias where `bias`.
@@ -192,17 +202,17 @@ void adaln_add_final_layer(parameter_layout *l, const model_config *c, const cha
     if (c->rms_norm)
         add_norm(l, prefix, c->hidden, false);
     snprintf(prefix, sizeof prefix, "%s.linear", name);
-    adaln_add_linear(l, prefix, c->patch * c->patch * model_output_channels(c), c->hidden, init);
+    add_exact_linear(l, prefix, c->patch * c->patch * model_output_channels(c), c->hidden, init);
     snprintf(prefix, sizeof prefix, "%s.adaLN_modulation.1", name);
-    adaln_add_linear(l, prefix, 2 * c->hidden, c->hidden, init);
+    add_exact_linear(l, prefix, 2 * c->hidden, c->hidden, init);
 }
 
 void adaln_add_embedders(parameter_layout *l, const model_config *c) {
     const uint32_t d = c->hidden;
     add(l, INIT_XAVIER_UNIFORM, 0, SHAPE(d, c->channels, c->patch, c->patch), "x_embedder.proj.weight");
     add(l, INIT_ZERO, 0, SHAPE(d), "x_embedder.proj.bias");
-    adaln_add_linear(l, "t_embedder.mlp.0", d, TIME_FEATURES, INIT_NORMAL);
-    adaln_add_linear(l, "t_embedder.mlp.2", d, d, INIT_NORMAL);
+    add_exact_linear(l, "t_embedder.mlp.0", d, TIME_FEATURES, INIT_NORMAL);
+    add_exact_linear(l, "t_embedder.mlp.2", d, d, INIT_NORMAL);
     if (c->classes)
         add(l, INIT_NORMAL, 0.02, SHAPE(c->classes + c->null_class, d), "y_embedder.embedding_table.weight");
 }
@@ -235,13 +245,24 @@ tensor_id adaln_weight(adaln_builder *b, const char *format, const char *block, 
     return parameter_tensor(b->g, b->p, name);
 }
 
-tensor_id adaln_operand(adaln_builder *b, tensor_id x) {
-    return b->p->copies ? op_convert(b->g, x, b->p->copies_type) : x;
+void adaln_condition(adaln_builder *b, tensor_id t, tensor_id labels) {
+    b->conditioning = op_activation(b->g, adaln_embed_conditions(b, t, labels), ACTIVATION_SILU);
+    // Once for all blocks.
+    b->rounded_conditioning = b->p->copies ? op_convert(b->g, b->conditioning, b->p->copies_type) : b->conditioning;
+}
+
+// In mixed precision what a copied weight multiplies is rounded to its type.
+static tensor_id operand_for(adaln_builder *b, tensor_id x, tensor_id weight) {
+    const storage_type type = tensor_of(b->g, weight)->type;
+    if (!b->p->copies || type != b->p->copies_type)
+        return x;
+    return tensor_same(x, b->conditioning) ? b->rounded_conditioning : op_convert(b->g, x, type);
 }
 
 tensor_id adaln_linear(adaln_builder *b, tensor_id x, const char *format, const char *block, linear_options o) {
+    const tensor_id weight = adaln_weight(b, format, block, "weight");
     o.bias = adaln_weight(b, format, block, "bias");
-    return op_linear(b->g, adaln_operand(b, x), adaln_weight(b, format, block, "weight"), &o);
+    return op_linear(b->g, operand_for(b, x, weight), weight, &o);
 }
 
 tensor_id adaln_embed_patches(adaln_builder *b, tensor_id x, tensor_id positions) {
@@ -345,8 +366,7 @@ model_outputs adaln_build(graph *g, const model_config *c, const parameter_set *
     graph_keep_for_gradient(g, keeps && !in->head_only);
     tensor_id table = graph_view(g, parameter_tensor(g, p, "pos_embed"), 0, SHAPE(model_tokens(c), c->hidden), NULL);
     tensor_id x = graph_label(g, adaln_embed_patches(&b, in->x, table), "tokens");
-    b.conditioning =
-        adaln_operand(&b, op_activation(g, adaln_embed_conditions(&b, in->t, in->labels), ACTIVATION_SILU));
+    adaln_condition(&b, in->t, in->labels);
     for (uint32_t i = 0; i < c->depth; i++) {
         graph_segment_begin(g);
         x = graph_label(g, adaln_block(&b, x, block_name((char[32]){0}, i)), "block.%u", i);

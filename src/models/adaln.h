@@ -42,21 +42,20 @@ struct adaln_builder {
     graph *g;
     const model_config *c;
     const parameter_set *p;
-    tensor_id conditioning; // SiLU(c) [N, D], an operand: what every adaLN linear reads
+    tensor_id conditioning, rounded_conditioning; // SiLU(c) [N, D], what every adaLN linear reads: adaln_condition
     // Attention of qkv [N, T, 3 D] in a block; null: plain.
     tensor_id (*attend)(adaln_builder *b, tensor_id qkv, const char *block);
     const void *user; // attend's
 };
 // The parameter PREFIX.suffix; PREFIX is `format` with the block's name in place of its %s, if it has one.
 tensor_id adaln_weight(adaln_builder *b, const char *format, const char *block, const char *suffix);
-// What a product's weight is multiplied with: x, in mixed precision rounded to the weights' type.
-tensor_id adaln_operand(adaln_builder *b, tensor_id x);
 // y = residual + gate * activation(x W^T + b) with the parameters PREFIX.weight, PREFIX.bias.
 tensor_id adaln_linear(adaln_builder *b, tensor_id x, const char *format, const char *block, linear_options o);
 // Tokens [N, T, D]: patch embedding (a convolution of kernel and stride p) plus positions [T, D] or [N, T, D].
 tensor_id adaln_embed_patches(adaln_builder *b, tensor_id x, tensor_id positions);
 // c [N, D] = time embedding + label row.
 tensor_id adaln_embed_conditions(adaln_builder *b, tensor_id t, tensor_id labels);
+void adaln_condition(adaln_builder *b, tensor_id t, tensor_id labels); // the builder's conditioning, SiLU of that
 tensor_id adaln_block(adaln_builder *b, tensor_id x, const char *block);
 // [N, output channels, H, W] from tokens; `name` is final_layer or final_layer_xr.
 tensor_id adaln_final_layer(adaln_builder *b, tensor_id x, const char *name);

@@ -218,8 +218,7 @@ static model_outputs mdt_build(graph *g, const model_config *c, const parameter_
     char name[32];
     const tensor_id embedded =
         graph_label(g, adaln_embed_patches(&b, in->x, positions(&b, "pos_embed", images)), "tokens");
-    b.conditioning =
-        adaln_operand(&b, op_activation(g, adaln_embed_conditions(&b, in->t, in->labels), ACTIVATION_SILU));
+    adaln_condition(&b, in->t, in->labels);
     tensor_id x = embedded;
     if (in->order)
         x = op_take_tokens(g, x, in->order, tokens_kept_at_most(model_tokens(c), c->mask_ratio));
