@@ -148,6 +148,7 @@ typedef struct igvk_bench_options {
     uint32_t only;           // 0 all, 1 operators, 2 forward, 3 training, 4 sampling, 5 kernels
     uint64_t batch, rows, input, output; // of products M, K, N; 0: the model's, in four shapes
     uint64_t image; // side of the model's input
+    uint32_t precision; // of the training step: 0 f32, 1 f16, 2 bf16
     double seconds; // per measurement, about
 } igvk_bench_options;
 const igvk_option_list *igvk_bench_option_list(void);

@@ -253,12 +253,13 @@ done:
 }
 
 static igvk_status training(bench *b, trainer *t, double forward_flops) {
+    static const char *const training_names[] = {"training step", "training step, f16", "training step, bf16"};
     igvk_status status = IGVK_OK;
     struct step_job job = {t, &b->config, 0};
     compiled_graph micro = {0};
     bench_times times;
     TRY(bench_time(b, one_step, &job, &times));
-    TRY(bench_row(b, "training step", &times, 3 * forward_flops, 0)); // the backward pass is two forwards' products
+    TRY(bench_row(b, training_names[b->o->precision], &times, 3 * forward_flops, 0)); // the backward pass is two forwards' products
     TRY(trainer_compile_micro(t, (uint32_t)b->o->batch, &micro));
     if (b->timestamps)
         TRY(breakdown(b, "training, without its update", &micro, trainer_store(t)));
@@ -279,6 +280,7 @@ trainer_options bench_trainer(const bench *b, device *d) {
     const model_objective *objective = model_objective_of(&b->config);
     return (trainer_options){.device = d,
                              .model = b->config,
+                             .precision = precision_for(d, b->o->precision, b->events),
                              .objective = {.auxiliary_weight = 0.5, .guided_target = 1},
                              .label_dropout = 0.1,
                              .optimizer = {.kind = objective ? objective->optimizer : OPTIMIZER_ADAMW,

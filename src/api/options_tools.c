@@ -26,7 +26,7 @@ static const igvk_option parity_table[] = {
     {"out", "DIR", OPTION_PATH(out), "Parity",
      "writes outputs.safetensors as computed here, in one folder a case where there are several"},
     {"precision", "TYPE", OPTION_CHOICE(precision, precisions, "f32"), "Parity",
-     "of the weights of matrix products, held to its own tolerances; forward passes and sampler trajectories"},
+     "of what matrix products multiply (sampling: of their weights), held to its own tolerances"},
     OPTION_DEVICE_ROWS(false),
 };
 static const igvk_option_list parity_list = OPTION_LIST(parity_table);
@@ -48,6 +48,8 @@ static const igvk_option bench_table[] = {
     {"model", "PRESET", OPTION_TEXT(model, "SiT-S/2"), "Model", "for operators' shapes, forward, training, sampling"},
     {"image", "N", OPTION_INTEGER(image, 1, 4096, "32"), "Model", "side of the model's input"},
     {"batch", "N", OPTION_INTEGER(batch, 1, 65536, "4"), "Model", "images at a time"},
+    {"precision", "TYPE", OPTION_CHOICE(precision, precisions, "f32"), "Model",
+     "of the training step, as of igvk train; all else is measured in f32"},
 
     {"seconds", "S", OPTION_NUMBER(seconds, 0.01, 3600, "1"), "Measurement", "per measurement, about"},
     {"json", "FILE", OPTION_PATH(json), "Measurement", "write the rows and the device's facts here"},

@@ -178,7 +178,6 @@ static const op_row linear_rows[] = {
     STORED_WITHIN(BF16, BF16, 65, 33, 127, 8e-3),
     STORED_WITHIN(F16, F16, 13, 24, 7, 1e-3),
     STORED_GRADIENTS(F16, 13, 24, 7),
-    STORED_GRADIENTS(BF16, 1, 1, 1),
     STORED_GRADIENTS(F16, 193, 70, 131),
     STORED_GRADIENTS(BF16, 65, 33, 127),
     STORED_GRADIENTS(F16, 24, 200, 40), // of whose operands one alone is worth packing
