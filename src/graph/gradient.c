@@ -68,6 +68,19 @@ void graph_accumulate(graph *g, tensor_id value, tensor_id state) {
         graph_node_assign(g, g->add, NULL, (tensor_id[]){state, value}, 2, &state, 1);
 }
 
+tensor_id graph_again(graph *g, tensor_id t) {
+    if (!graph_has(g, t, "graph_again"))
+        return NO_TENSOR;
+    const tensor_id root = tensor_whole(g, t);
+    const tensor it = *tensor_of(g, root);
+    if (it.role != ROLE_ACTIVATION || !it.producer)
+        return t;
+    const node *n = node_of(g, it.producer - 1);
+    const bool can = n->op->again && tensor_same(n->outputs[0], root);
+    const tensor_id made = can ? n->op->again(g, it.producer - 1) : NO_TENSOR;
+    return tensor_is(made) ? in_shape(g, made, shape_of(g, t)) : t;
+}
+
 // ---- what is wanted ----------------------------------------------------------------------------------
 
 typedef enum reach { REACH_NONE, REACH_WHOLE, REACH_PART } reach;

@@ -130,6 +130,10 @@ void graph_segment_end(graph *g);
 // but of the one that it meets first, starts with copies of its nodes. The same bits, more work, less memory.
 void graph_recompute(graph *g, bool recompute);
 
+// For gradient rules: an input whose value only the gradient still needs, made again where its producer can do so
+// cheaply (operator.again), so that it need not be kept from the forward pass; else the tensor itself.
+tensor_id graph_again(graph *g, tensor_id t);
+
 // Makes `state` + `value` overwrite `state` (same shape): the producer of `value` adds in its epilogue where it
 // can (operator.fuse_add) and writes in place, else an `add` node follows. `value` is not to be read afterwards,
 // nor accumulated a second time.

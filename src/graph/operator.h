@@ -36,6 +36,9 @@ typedef struct operator {
     // each element of the addend read by the invocation that then writes that element, since both may lie in one
     // place. False, and nothing changed, where it cannot. By it gradients are summed without passes of their own.
     bool (*fuse_add)(graph *g, uint32_t node_index, tensor_id addend);
+    // Optional: appends what makes output 0 again from tensors that the node's own gradient needs anyway, in one pass
+    // over them; NO_TENSOR, and nothing appended, where this node's output is better kept.
+    tensor_id (*again)(graph *g, uint32_t node_index);
 } operator;
 
 #endif

@@ -39,6 +39,13 @@ static igvk_status convert_lower(lowering *l, const node *n) {
     return lowering_emit(l, &d);
 }
 
+// Where x is made again; one that is kept would be kept twice.
+static tensor_id convert_again(graph *g, uint32_t node_index) {
+    const node n = *node_of(g, node_index); // a copy: what follows appends
+    const tensor_id x = graph_again(g, n.inputs[0]);
+    return tensor_same(x, n.inputs[0]) ? NO_TENSOR : op_convert(g, x, *(const storage_type *)n.attributes);
+}
+
 const operator convert_operator = {
     .name = "convert",
     .attributes_size = sizeof(storage_type),
@@ -46,6 +53,7 @@ const operator convert_operator = {
     .gradient = convert_gradient,
     .lower = convert_lower,
     .cost = copy_cost,
+    .again = convert_again,
 };
 
 tensor_id op_convert(graph *g, tensor_id x, storage_type type) {

@@ -135,7 +135,7 @@ static void linear_gradient(graph *g, uint32_t node_index, const tensor_id *dy, 
     if (want[IN_X])
         dx[IN_X] = op_linear_input_gradient(g, operand, n.inputs[IN_WEIGHT]);
     if (want[IN_WEIGHT])
-        dx[IN_WEIGHT] = op_linear_weight_gradient(g, operand, n.inputs[IN_X]);
+        dx[IN_WEIGHT] = op_linear_weight_gradient(g, operand, graph_again(g, n.inputs[IN_X]));
     if (want[IN_BIAS])
         dx[IN_BIAS] = op_column_sum(g, dz);
 }
@@ -147,6 +147,16 @@ static bool linear_fuse_add(graph *g, uint32_t node_index, tensor_id addend) {
     return true;
 }
 
+// The activation of what is kept for its gradient.
+static tensor_id linear_again(graph *g, uint32_t node_index) {
+    const node *n = node_of(g, node_index);
+    const activation_kind activation = *(const activation_kind *)n->attributes;
+    const bool more = tensor_is(n->inputs[IN_GATE]) || tensor_is(n->inputs[IN_RESIDUAL]);
+    if (n->output_count < 2 || activation == ACTIVATION_NONE || more)
+        return NO_TENSOR;
+    return op_activation(g, n->outputs[1], activation);
+}
+
 const operator linear_operator = {
     .name = "linear",
     .attributes_size = sizeof(activation_kind),
@@ -155,6 +165,7 @@ const operator linear_operator = {
     .lower = linear_lower,
     .cost = linear_cost,
     .fuse_add = linear_fuse_add,
+    .again = linear_again,
 };
 
 tensor_id op_linear(graph *g, tensor_id x, tensor_id weight, const linear_options *o) {

@@ -101,6 +101,13 @@ static node_cost norm_modulate_cost(const graph *g, const node *n) {
     return elementwise_cost(g, n, 8);
 }
 
+static tensor_id norm_modulate_again(graph *g, uint32_t node_index) {
+    const node n = *node_of(g, node_index); // a copy: the node appends
+    norm_attributes a = *(const norm_attributes *)n.attributes;
+    a.keep = false;
+    return graph_node(g, &norm_modulate_operator, &a, n.inputs, n.input_count);
+}
+
 const operator norm_modulate_operator = {
     .name = "norm_modulate",
     .attributes_size = sizeof(norm_attributes),
@@ -108,6 +115,7 @@ const operator norm_modulate_operator = {
     .gradient = norm_modulate_gradient,
     .lower = norm_modulate_lower,
     .cost = norm_modulate_cost,
+    .again = norm_modulate_again,
 };
 
 tensor_id op_norm_modulate(graph *g, tensor_id x, const norm_options *o) {

@@ -53,12 +53,17 @@ static node_cost swiglu_cost(const graph *g, const node *n) {
     return elementwise_cost(g, n, 30);
 }
 
+static tensor_id swiglu_again(graph *g, uint32_t node_index) {
+    return op_swiglu(g, node_of(g, node_index)->inputs[0]);
+}
+
 const operator swiglu_operator = {
     .name = "swiglu",
     .shapes = swiglu_shapes,
     .gradient = swiglu_gradient,
     .lower = swiglu_lower,
     .cost = swiglu_cost,
+    .again = swiglu_again,
 };
 
 const operator swiglu_gradient_operator = {
