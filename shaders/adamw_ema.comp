@@ -4,7 +4,7 @@
 // then the EMA; the gradient is left zero. A word of `segments` for every GRANULE elements tells in bit 0 whether
 // they are trained: the others only enter the EMA. Without NORM_TAKEN only the EMA moves, without NORM_AVERAGED nothing
 // but the gradient.
-// scalars: count
+// scalars: count of pairs
 #include "tensor.glsl"
 #include "math.glsl"
 
@@ -40,20 +40,25 @@ void prepare() {
     ema_rate = STEP_F32(STEP_EMA_RATE);
 }
 
+float updated(float p, float m, float v) {
+    return p * decay - bias1 * igvk_divide(m, igvk_sqrt(v) * bias2 + epsilon);
+}
+
+// i: of a pair
 void element(uint i) {
-    float p = LOAD_OWN(f32, parameter, i);
-    if (taken && (LOAD(u32, segments, i / GRANULE) & 1) != 0) {
-        float g = LOAD_OWN(f32, gradient, i) * clip;
-        float m = beta1 * LOAD_OWN(f32, moment1, i) + rate1 * g;
-        float v = beta2 * LOAD_OWN(f32, moment2, i) + rate2 * (g * g);
-        p = p * decay - bias1 * igvk_divide(m, igvk_sqrt(v) * bias2 + epsilon);
-        STORE(f32, moment1, i, m);
-        STORE(f32, moment2, i, v);
-        STORE(f32, parameter, i, p);
+    vec2 p = LOAD_PAIR(parameter, i);
+    if (taken && (LOAD(u32, segments, 2 * i / GRANULE) & 1) != 0) {
+        vec2 g = LOAD_PAIR(gradient, i) * clip;
+        vec2 m = beta1 * LOAD_PAIR(moment1, i) + rate1 * g;
+        vec2 v = beta2 * LOAD_PAIR(moment2, i) + rate2 * (g * g);
+        p = vec2(updated(p.x, m.x, v.x), updated(p.y, m.y, v.y));
+        STORE_PAIR(moment1, i, m);
+        STORE_PAIR(moment2, i, v);
+        STORE_PAIR(parameter, i, p);
     }
     if (averaged)
-        STORE(f32, ema, i, ema_decay * LOAD_OWN(f32, ema, i) + ema_rate * p);
-    STORE(f32, gradient, i, 0.0);
+        STORE_PAIR(ema, i, ema_decay * LOAD_PAIR(ema, i) + ema_rate * p);
+    STORE_PAIR(gradient, i, vec2(0.0));
 }
 #define ELEMENTS_PREPARE
 #include "elements.glsl"

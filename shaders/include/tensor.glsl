@@ -12,6 +12,11 @@
 //     POINT_READ(f32, p, x, base)   AT(f32, p, x, offset)
 //     POINT_WRITE(f32, q, y, base)  STORE_AT(f32, q, y, offset, value)
 //
+// and two f32 elements at once, 2 i and 2 i + 1 of a tensor that lies on a multiple of 8 bytes:
+//
+//     LOAD_PAIR(y, i), STORE_PAIR(y, i, vec2)     of a written tensor. By address one access of 64 bits: software
+//                                                 drivers gather and scatter vectors of lanes one by one.
+//
 // Types: f32, u32; with STORAGE_16BIT defined f16 and bf16 too, which kernels see as float (half.glsl). A type may be
 // a macro, so that one source serves several.
 //
@@ -80,7 +85,11 @@ layout(buffer_reference, std430, buffer_reference_align = 2) buffer f16_write { 
 layout(buffer_reference, std430, buffer_reference_align = 2) readonly buffer bf16_read { uint16_t v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 2) buffer bf16_write { uint16_t v[]; };
 #endif
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer pair_write { uint64_t v[]; };
 layout(push_constant, std430) uniform push_block { uint scalar[12]; uint64_t address[10]; } push;
+vec2 pair_of_bits(uint64_t bits) { return uintBitsToFloat(unpackUint2x32(bits)); }
+#define LOAD_PAIR(name, i) pair_of_bits(pair_write(push.address[name]).v[i])
+#define STORE_PAIR(name, i, pair) pair_write(push.address[name]).v[i] = packUint2x32(floatBitsToUint(pair))
 #define TENSOR_READ_(slot, type, name) const uint name = slot;
 #define TENSOR_WRITE_(slot, type, name) const uint name = slot;
 #define LOAD_(type, name, i) FROM_##type(type##_read(push.address[name]).v[i])
@@ -95,6 +104,8 @@ layout(push_constant, std430) uniform push_block { uint scalar[12]; uint64_t add
 #define STORE_AT_(type, p, name, i, x) p.v[i] = TO_##type(x)
 #else
 layout(push_constant, std430) uniform push_block { uint scalar[12]; } push;
+#define LOAD_PAIR(name, i) vec2(name.v[2 * (i)], name.v[2 * (i) + 1])
+#define STORE_PAIR(name, i, pair) (name.v[2 * (i)] = (pair).x, name.v[2 * (i) + 1] = (pair).y)
 #define TENSOR_READ_(slot, type, name) \
     layout(set = 0, binding = slot, std430) readonly buffer name##_block { T_##type v[]; } name;
 #define TENSOR_WRITE_(slot, type, name) \

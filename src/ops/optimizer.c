@@ -169,7 +169,7 @@ done:
 }
 
 static igvk_status adamw_ema_lower(lowering *l, const node *n) {
-    dispatch d = dispatch_elements(l, "adamw_ema", shape_elements(shape_of(l->graph, n->outputs[0])));
+    dispatch d = dispatch_elements(l, "adamw_ema", shape_elements(shape_of(l->graph, n->outputs[0])) / 2); // pairs
     dispatch_constant(&d, PARAMETER_GRANULE);
     for (uint32_t i = 0; i < ADAMW_STATES; i++)
         dispatch_bind(&d, n->inputs[i], ACCESS_READ);
