@@ -16,6 +16,8 @@
 //
 //     LOAD_PAIR(y, i), STORE_PAIR(y, i, vec2)     of a written tensor. By address one access of 64 bits: software
 //                                                 drivers gather and scatter vectors of lanes one by one.
+//     POINT_PAIRS(p, x, base)                     base: an even element
+//     PAIR_AT(p, x, i), STORE_PAIR_AT(p, x, i, vec2)
 //
 // Types: f32, u32; with STORAGE_16BIT defined f16 and bf16 too, which kernels see as float (half.glsl). A type may be
 // a macro, so that one source serves several.
@@ -90,6 +92,9 @@ layout(push_constant, std430) uniform push_block { uint scalar[12]; uint64_t add
 vec2 pair_of_bits(uint64_t bits) { return uintBitsToFloat(unpackUint2x32(bits)); }
 #define LOAD_PAIR(name, i) pair_of_bits(pair_write(push.address[name]).v[i])
 #define STORE_PAIR(name, i, pair) pair_write(push.address[name]).v[i] = packUint2x32(floatBitsToUint(pair))
+#define POINT_PAIRS(p, name, base) pair_write p = pair_write(push.address[name] + 4 * uint64_t(base))
+#define PAIR_AT(p, name, i) pair_of_bits(p.v[i])
+#define STORE_PAIR_AT(p, name, i, pair) p.v[i] = packUint2x32(floatBitsToUint(pair))
 #define TENSOR_READ_(slot, type, name) const uint name = slot;
 #define TENSOR_WRITE_(slot, type, name) const uint name = slot;
 #define LOAD_(type, name, i) FROM_##type(type##_read(push.address[name]).v[i])
@@ -106,6 +111,9 @@ vec2 pair_of_bits(uint64_t bits) { return uintBitsToFloat(unpackUint2x32(bits));
 layout(push_constant, std430) uniform push_block { uint scalar[12]; } push;
 #define LOAD_PAIR(name, i) vec2(name.v[2 * (i)], name.v[2 * (i) + 1])
 #define STORE_PAIR(name, i, pair) (name.v[2 * (i)] = (pair).x, name.v[2 * (i) + 1] = (pair).y)
+#define POINT_PAIRS(p, name, base) const uint p = uint(base) / 2
+#define PAIR_AT(p, name, i) LOAD_PAIR(name, p + (i))
+#define STORE_PAIR_AT(p, name, i, pair) STORE_PAIR(name, p + (i), pair)
 #define TENSOR_READ_(slot, type, name) \
     layout(set = 0, binding = slot, std430) readonly buffer name##_block { T_##type v[]; } name;
 #define TENSOR_WRITE_(slot, type, name) \

@@ -122,13 +122,22 @@ static bool pays_to_pack(const lowering *l, const operand *o, uint64_t depth) {
     return *o->step != 1 || strides_alias(*o->row, tensor_of(l->graph, *o->tensor)->type);
 }
 
+// Whether lanes may take two elements at once (linear_pack.comp with PAIRS): of what is contiguous 2 lanes are a tile.
+static bool packs_pairs(const lowering *l, const operand *o, uint64_t depth) {
+    const tensor *x = tensor_of(l->graph, *o->tensor);
+    const uint64_t lanes = 2 * l->capabilities->vector_width, along_rows = *o->step != 1;
+    const uint64_t stride = along_rows ? *o->step : *o->row;
+    const bool even = o->rows % 2 == 0 && depth % 2 == 0 && stride % 2 == 0 && x->offset % 8 == 0;
+    return x->type == STORAGE_F32 && even && (!along_rows || *o->row == 1) && (along_rows ? o->rows : depth) >= lanes;
+}
+
 static igvk_status pack(lowering *l, const operand *o, uint64_t depth) {
     static const char *const shaders[] = {
         [STORAGE_F32] = "linear_pack", [STORAGE_F16] = "linear_pack_f16", [STORAGE_BF16] = "linear_pack_bf16"};
     const uint64_t row = packed_row(depth);
     const tensor_id packed = graph_scratch(l->graph, STORAGE_F32, SHAPE(o->rows, row));
     dispatch d = {
-        .shader = shaders[tensor_of(l->graph, *o->tensor)->type],
+        .shader = packs_pairs(l, o, depth) ? "linear_pack_pairs" : shaders[tensor_of(l->graph, *o->tensor)->type],
         .local_size = l->capabilities->vector_width,
         .groups = {(uint32_t)divide_up(depth, PACK_BLOCK), (uint32_t)divide_up(o->rows, PACK_BLOCK), 1},
         .bytes = 8.0 * (double)o->rows * (double)depth,
