@@ -1,7 +1,7 @@
 #version 450
 // SPDX-License-Identifier: MIT
 // One optimizer step over a chunk of the arena, in PyTorch's order: clip, decoupled decay, moments, parameter;
-// then the EMA; the gradient is left zero. A word of `segments` for every GRANULE elements tells in bit 0 whether
+// then the EMA; with ZEROES the gradient becomes zero. A word of `segments` for every GRANULE elements tells in bit 0 whether
 // they are trained: the others only enter the EMA. Without NORM_TAKEN only the EMA moves, without NORM_AVERAGED nothing
 // but the gradient.
 // scalars: count of pairs
@@ -20,6 +20,7 @@ TENSOR_WRITE(7, f32, ema)
 #include "steps.glsl"
 
 layout(constant_id = 2) const uint GRANULE = 1;
+layout(constant_id = 3) const uint ZEROES = 1;
 
 bool taken, averaged;
 float clip, beta1, rate1, beta2, rate2, bias1, bias2, epsilon, decay, ema_decay, ema_rate;
@@ -58,7 +59,8 @@ void element(uint i) {
     }
     if (averaged)
         STORE_PAIR(ema, i, ema_decay * LOAD_PAIR(ema, i) + ema_rate * p);
-    STORE_PAIR(gradient, i, vec2(0.0));
+    if (ZEROES != 0)
+        STORE_PAIR(gradient, i, vec2(0.0));
 }
 #define ELEMENTS_PREPARE
 #include "elements.glsl"

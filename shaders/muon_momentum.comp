@@ -1,7 +1,7 @@
 #version 450
 // SPDX-License-Identifier: MIT
 // Of a matrix [R, C]: momentum := m momentum + (1 - m) g with the clipped gradient g; Nesterov's update (1 - m) g +
-// m momentum in the wide orientation; the gradient is left zero. Without NORM_TAKEN the momentum stays.
+// m momentum in the wide orientation; with ZEROES the gradient becomes zero. Without NORM_TAKEN the momentum stays.
 // scalars: R C, R, C
 #include "tensor.glsl"
 #include "half.glsl"
@@ -16,6 +16,7 @@ TENSOR_WRITE(4, f32, momentum)
 
 layout(constant_id = 2) const uint TALL = 0;
 layout(constant_id = 3) const uint BF16 = 0;
+layout(constant_id = 4) const uint ZEROES = 1;
 
 bool taken;
 float clip, keep, rate;
@@ -39,7 +40,8 @@ void element(uint i) {
         u = rate * g + keep * m;
     }
     STORE(f32, update, wide, BF16 != 0 ? f32_of_bf16(bf16_of_f32(u)) : u);
-    STORE(f32, gradient, i, 0.0);
+    if (ZEROES != 0)
+        STORE(f32, gradient, i, 0.0);
 }
 #define ELEMENTS_PREPARE
 #include "elements.glsl"

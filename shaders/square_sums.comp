@@ -3,7 +3,8 @@
 // Sums of squares, of a tensor or of a difference, as pairs (high, low). A row of E elements is cut into blocks of
 // one workgroup, `turns` elements an invocation, of which neighbours take neighbours; every invocation gives one sum.
 // What is squared is rounded once; the sum is exact to about 2^-40.
-// variants: squares=-DDIFFERENCE=0; squared_error=-DDIFFERENCE=1
+// variants: squares=-DDIFFERENCE=0; squares_of_pairs=-DDIFFERENCE=0 -DPAIRS=1; squared_error=-DDIFFERENCE=1
+// With PAIRS an element is a pair of the tensor's, one access.
 // scalars: blocks in all, blocks of a row, E, turns (a multiple of four)
 #include "tensor.glsl"
 #include "math.glsl"
@@ -21,6 +22,13 @@ TENSOR_WRITE(1, f32, sums)
 
 #define UNROLLED 4
 
+void add_square(inout vec2 sum, float v, bool counts) {
+    precise float square = counts ? v * v : 0.0;
+    vec2 s = two_sum(sum.x, square);
+    precise float low = sum.y + s.y;
+    sum = vec2(s.x, low);
+}
+
 void main() {
     uint group = linear_group();
     if (group >= SCALAR(0))
@@ -32,11 +40,13 @@ void main() {
     vec2 sum = vec2(0.0);
     do { // as often in every invocation: SwiftShader loses the last turn of those that leave a do-while early
         UNROLL for (uint k = 0; k < UNROLLED; k++) {
-            float v = VALUE(first + min(j, elements - 1));
-            precise float square = j < elements ? v * v : 0.0;
-            vec2 s = two_sum(sum.x, square);
-            precise float low = sum.y + s.y;
-            sum = vec2(s.x, low);
+#if PAIRS
+            vec2 v = LOAD_PAIR(x, first + min(j, elements - 1));
+            add_square(sum, v.x, j < elements);
+            add_square(sum, v.y, j < elements);
+#else
+            add_square(sum, VALUE(first + min(j, elements - 1)), j < elements);
+#endif
             j += gl_WorkGroupSize.x;
         }
         turns -= UNROLLED;

@@ -113,7 +113,7 @@ static igvk_status run_losses(loss_case *t) {
                         .noise = graph_external(g, ROLE_INPUT, "noise", STORAGE_F32, shape),
                         .t = graph_external(g, ROLE_INPUT, "times", STORAGE_F32, SHAPE(n)),
                         .labels = graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(n))};
-    training_losses losses = build_micro(g, &t->model, t->layout, t->c->precision, &t->objective, &b);
+    training_losses losses = build_micro(g, &t->model, t->layout, t->c->precision, GRADIENT_ACCUMULATED, &t->objective, &b);
     once_input inputs[] = {{"images", t->images, elements * 4},
                            {"noise", t->noise, elements * 4},
                            {"times", t->times, n * 4},

@@ -96,7 +96,7 @@ static igvk_status run_micro(lightning_case *l, lightning_step *s) {
                               .noise = graph_external(g, ROLE_INPUT, "noise", STORAGE_F32, shape),
                               .t = graph_external(g, ROLE_INPUT, "times", STORAGE_F32, SHAPE(n)),
                               .labels = graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(n))};
-    const training_losses losses = build_micro(g, m, l->layout, l->c->precision, &objective, &b);
+    const training_losses losses = build_micro(g, m, l->layout, l->c->precision, GRADIENT_ACCUMULATED, &objective, &b);
     memcpy(training_step_block(l->store, l->next_run++) + STEP_LOSS_SCALE, &share, sizeof share);
     const once_input inputs[] = {
         {"images", s->x, bytes}, {"noise", s->noise, bytes}, {"times", s->times, n * 4}, {"labels", s->labels, n * 4}};
@@ -124,7 +124,7 @@ static igvk_status run_update(lightning_case *l, uint32_t step) {
     graph *g = graph_new();
     if (!g)
         return fail_memory("a graph", 0);
-    build_update(g, l->layout, l->c->precision, l->optimizer.bf16);
+    build_update(g, l->layout, l->c->precision, GRADIENT_ACCUMULATED, l->optimizer.bf16);
     optimizer_words(&l->optimizer, step, 0, training_step_block(l->store, l->next_run++));
     TRY(run_once(l->c->device, l->store, &g, NULL, 0, NULL, 0));
 done:

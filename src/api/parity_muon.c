@@ -174,7 +174,7 @@ static igvk_status take_step(muon_case *m, int step) {
     graph *g = graph_new();
     if (!g)
         return fail_memory("a graph", 0);
-    build_update(g, m->layout, STORAGE_F32, m->optimizer.bf16);
+    build_update(g, m->layout, STORAGE_F32, GRADIENT_ACCUMULATED, m->optimizer.bf16);
     optimizer_words(&m->optimizer, (uint64_t)step, 0, training_step_block(m->store, (uint32_t)step));
     TRY(run_once(m->c->device, m->store, &g, NULL, 0, NULL, 0));
     TRY(give_set(m, SET_MODEL, "param", step + 1));

@@ -91,7 +91,7 @@ static igvk_status update(training_case *t, uint32_t step) {
     graph *g = graph_new();
     if (!g)
         return fail_memory("a graph", 0);
-    build_update(g, t->layout, t->precision, false);
+    build_update(g, t->layout, t->precision, GRADIENT_ACCUMULATED, false);
     optimizer_words(&t->optimizer, step - 1, 0, training_step_block(t->store, t->next_run));
     TRY(run_once(t->c->device, t->store, &g, NULL, 0, NULL, 0));
     float norm = training_metrics(t->store, t->next_run++)[METRIC_GRADIENT_NORM];
@@ -120,7 +120,7 @@ static igvk_status micro(training_case *t, uint64_t row, float *terms, uint64_t 
                         .t = graph_external(g, ROLE_INPUT, "times", STORAGE_F32, SHAPE(n)),
                         .labels =
                             m->classes ? graph_external(g, ROLE_INPUT, "labels", STORAGE_U32, SHAPE(n)) : NO_TENSOR};
-    training_losses losses = build_micro(g, m, t->layout, t->precision, &t->objective, &b);
+    training_losses losses = build_micro(g, m, t->layout, t->precision, GRADIENT_ACCUMULATED, &t->objective, &b);
     memcpy(training_step_block(t->store, t->next_run) + STEP_LOSS_SCALE, &share, sizeof share);
     once_input inputs[] = {{"images", t->image_values + row * image, image * 4},
                            {"noise", t->noise + row * image, image * 4},

@@ -68,6 +68,19 @@ void graph_accumulate(graph *g, tensor_id value, tensor_id state) {
         graph_node_assign(g, g->add, NULL, (tensor_id[]){state, value}, 2, &state, 1);
 }
 
+bool graph_overwrite(graph *g, tensor_id value, tensor_id state) {
+    if (!graph_has(g, value, "graph_overwrite"))
+        return false;
+    const tensor_id root = tensor_whole(g, value);
+    const tensor it = *tensor_of(g, root), given = *tensor_of(g, value);
+    const bool own = it.role == ROLE_ACTIVATION && tensor_same(it.root, root) && it.producer;
+    if (!own || tensor_is(it.assigns) || read_from(g, it.producer - 1, state) ||
+        !state_assignable(g, "graph_overwrite", state, given.type, given.shape))
+        return false;
+    tensor_assign(g, root, in_shape(g, state, it.shape));
+    return true;
+}
+
 tensor_id graph_again(graph *g, tensor_id t) {
     if (!graph_has(g, t, "graph_again"))
         return NO_TENSOR;

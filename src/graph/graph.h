@@ -139,6 +139,10 @@ tensor_id graph_again(graph *g, tensor_id t);
 // nor accumulated a second time.
 void graph_accumulate(graph *g, tensor_id value, tensor_id state);
 
+// Makes `value` overwrite `state` (same shape), written there by its producer; `value` is not to be read afterwards.
+// False, and nothing changed, where the producer cannot: something reads the state later, or the value is a state's.
+bool graph_overwrite(graph *g, tensor_id value, tensor_id state);
+
 // Appends nodes that compute d(sum of outputs[k] * seeds[k]) with respect to wrt[i] into gradients[i]
 // (NO_TENSOR where nothing depends on it). seeds[k] has the shape of outputs[k]. Several contributions to a
 // tensor are summed in the order of their consumers, last consumer first. Gradients pass through views that show

@@ -157,3 +157,8 @@ const operator repeat_operator = {
 tensor_id op_repeat(graph *g, tensor_id x, uint32_t times) {
     return graph_node(g, &repeat_operator, &times, &x, 1);
 }
+
+void op_copy_into(graph *g, tensor_id x, tensor_id state) {
+    const uint32_t once = 1;
+    graph_node_assign(g, &repeat_operator, &once, &x, 1, &state, 1);
+}

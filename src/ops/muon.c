@@ -25,6 +25,10 @@ static tensor_shape wide_shape(tensor_shape s) {
     return is_tall(s) ? SHAPE(s.dim[1], s.dim[0]) : s;
 }
 
+typedef struct momentum_attributes {
+    bool bf16, zeroes;
+} momentum_attributes;
+
 static igvk_status muon_momentum_shapes(const graph *g, const node *n, output_shapes *out) {
     igvk_status status = IGVK_OK;
     TRY(check_steps(g, n, 0));
@@ -49,9 +53,10 @@ static dispatch dispatch_wide(const lowering *l, const node *n, tensor_shape s) 
 }
 
 static igvk_status muon_momentum_lower(lowering *l, const node *n) {
-    const bool *bf16 = n->attributes;
+    const momentum_attributes *a = n->attributes;
     dispatch d = dispatch_wide(l, n, input_shape(l->graph, n, 2));
-    dispatch_constant(&d, *bf16);
+    dispatch_constant(&d, a->bf16);
+    dispatch_constant(&d, a->zeroes);
     dispatch_bind(&d, n->inputs[0], ACCESS_READ);
     dispatch_bind(&d, n->inputs[1], ACCESS_READ);
     dispatch_bind(&d, n->outputs[0], ACCESS_WRITE);
@@ -66,16 +71,17 @@ static node_cost muon_momentum_cost(const graph *g, const node *n) {
 
 const operator muon_momentum_operator = {
     .name = "muon_momentum",
-    .attributes_size = sizeof(bool),
+    .attributes_size = sizeof(momentum_attributes),
     .shapes = muon_momentum_shapes,
     .lower = muon_momentum_lower,
     .cost = muon_momentum_cost,
 };
 
 tensor_id op_muon_momentum(graph *g, tensor_id steps, tensor_id norm, tensor_id gradient, tensor_id momentum,
-                           bool bf16) {
+                           bool bf16, bool zeroes) {
+    const momentum_attributes a = {bf16, zeroes};
     const tensor_id inputs[] = {steps, norm, gradient, momentum}, assigns[] = {NO_TENSOR, gradient, momentum};
-    return graph_node_assign(g, &muon_momentum_operator, &bf16, inputs, 4, assigns, 3);
+    return graph_node_assign(g, &muon_momentum_operator, &a, inputs, 4, assigns, 3);
 }
 
 // ---- muon_normalise: x / (|x| + 1e-7) ----------------------------------------------------------------------------

@@ -137,6 +137,7 @@ tensor_id op_split_columns(graph *g, tensor_id x, uint32_t parts);
 tensor_id op_join_columns(graph *g, const tensor_id *parts, uint32_t count);
 // [N, ...] -> [times * N, ...], the whole batch after itself.
 tensor_id op_repeat(graph *g, tensor_id x, uint32_t times);
+void op_copy_into(graph *g, tensor_id x, tensor_id state); // assigns it
 // dy [M, D], gate [G, D], z [M, D] (the value before the gate) -> dz = gate * dy; output 1: dgate [G, D] = sum of dy * z over the gate's rows
 tensor_id op_gate_gradient(graph *g, tensor_id dy, tensor_id gate, tensor_id z);
 
@@ -199,13 +200,15 @@ tensor_id op_squares(graph *g, tensor_id chunk, tensor_id previous);
 // is skipped. After LOSS_SCALE_INTERVAL good steps it doubles.
 tensor_id op_gradient_norm(graph *g, tensor_id steps, tensor_id partials, tensor_id guard, tensor_id metrics, bool scaled);
 tensor_id op_loss_scale(graph *g, tensor_id guard); // [1]
-// One pass: clip, decay, moments, parameter, EMA; gradient zeroed (also where the update is held back). Returns the new
-// parameter.
+// One pass: clip, decay, moments, parameter, EMA. zeroes: the gradient becomes zero (also where the update is held back),
+// for one that is accumulated; else it is left. Returns the new parameter.
 typedef struct adamw_states { tensor_id parameter, gradient, moment1, moment2, ema; } adamw_states;
-tensor_id op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s);
+tensor_id op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s, bool zeroes);
 // muon.c: Muon's update of one matrix [R, C] (chapter 9); "wide" is the matrix, or its transpose where R > C. Assigns
-// momentum := m momentum + (1 - m) g with the clipped gradient g and zeroes the gradient -> (1 - m) g + m momentum, wide.
-tensor_id op_muon_momentum(graph *g, tensor_id steps, tensor_id norm, tensor_id gradient, tensor_id momentum, bool bf16);
+// momentum := m momentum + (1 - m) g with the clipped gradient g and, with `zeroes`, zeroes the gradient -> (1 - m) g +
+// m momentum, wide.
+tensor_id op_muon_momentum(graph *g, tensor_id steps, tensor_id norm, tensor_id gradient, tensor_id momentum, bool bf16,
+                           bool zeroes);
 // The nearest orthogonal matrix, about: five Newton-Schulz steps from x / (|x| + 1e-7), x wide. bf16: every product's and
 // elementwise result is rounded to bf16, as in the official runs.
 tensor_id op_orthogonalise(graph *g, tensor_id x, bool bf16);

@@ -21,7 +21,9 @@ done:
 }
 
 static igvk_status squares_lower(lowering *l, const node *n) {
-    const uint64_t elements = shape_elements(input_shape(l->graph, n, 0));
+    const uint64_t all = shape_elements(input_shape(l->graph, n, 0));
+    const bool pairs = all % 2 == 0 && tensor_of(l->graph, n->inputs[0])->offset % 8 == 0;
+    const uint64_t elements = pairs ? all / 2 : all;
     const tensor_id previous = n->inputs[1];
     igvk_status status = IGVK_OK;
     uint64_t sums = SQUARES_PARTIALS;
@@ -29,7 +31,7 @@ static igvk_status squares_lower(lowering *l, const node *n) {
         sums *= 2;
     const tensor_id first_pass = graph_scratch(l->graph, STORAGE_F32, SHAPE(sums, 2));
 
-    dispatch d = dispatch_square_sums(l, "squares", 1, sums, elements);
+    dispatch d = dispatch_square_sums(l, pairs ? "squares_of_pairs" : "squares", 1, sums, elements);
     dispatch_bind(&d, n->inputs[0], ACCESS_READ);
     dispatch_bind(&d, first_pass, ACCESS_WRITE);
     TRY(lowering_emit(l, &d));
@@ -171,6 +173,7 @@ done:
 static igvk_status adamw_ema_lower(lowering *l, const node *n) {
     dispatch d = dispatch_elements(l, "adamw_ema", shape_elements(shape_of(l->graph, n->outputs[0])) / 2); // pairs
     dispatch_constant(&d, PARAMETER_GRANULE);
+    dispatch_constant(&d, *(const bool *)n->attributes);
     for (uint32_t i = 0; i < ADAMW_STATES; i++)
         dispatch_bind(&d, n->inputs[i], ACCESS_READ);
     for (uint32_t k = 0; k < ADAMW_STATE_COUNT; k++)
@@ -182,15 +185,17 @@ static node_cost adamw_ema_cost(const graph *g, const node *n) { return elementw
 
 const operator adamw_ema_operator = {
     .name = "adamw_ema",
+    .attributes_size = sizeof(bool), // zeroes
     .shapes = adamw_ema_shapes,
     .lower = adamw_ema_lower,
     .cost = adamw_ema_cost,
 };
 
-tensor_id op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s) {
+tensor_id op_adamw_ema(graph *g, tensor_id steps, tensor_id norm, tensor_id segments, const adamw_states *s,
+                       bool zeroes) {
     const tensor_id inputs[] = {steps,       norm,       segments,   s->parameter,
                                 s->gradient, s->moment1, s->moment2, s->ema};
-    return graph_node_assign(g, &adamw_ema_operator, NULL, inputs, ADAMW_STATES + ADAMW_STATE_COUNT, inputs + ADAMW_STATES,
+    return graph_node_assign(g, &adamw_ema_operator, &zeroes, inputs, ADAMW_STATES + ADAMW_STATE_COUNT, inputs + ADAMW_STATES,
                       ADAMW_STATE_COUNT);
 }
 

@@ -53,8 +53,16 @@ training_losses build_losses(graph *g, const model_config *c, const parameter_la
     return losses;
 }
 
-// d(total)/d(parameter) added to the gradient set, for every trained parameter in official order.
-static igvk_status accumulate_gradients(graph *g, const parameter_layout *l, storage_type precision, tensor_id total) {
+static void keep_gradient(graph *g, gradient_sum sum, tensor_id value, tensor_id state) {
+    if (sum == GRADIENT_ACCUMULATED)
+        graph_accumulate(g, value, state);
+    else if (!graph_overwrite(g, value, state))
+        op_copy_into(g, value, state);
+}
+
+// d(total)/d(parameter) into the gradient set, for every trained parameter in official order.
+static igvk_status keep_gradients(graph *g, const parameter_layout *l, storage_type precision, gradient_sum sum,
+                                  tensor_id total) {
     igvk_status status = IGVK_OK;
     parameter_set model = set_of(l, SET_MODEL, precision);
     parameter_set gradient = {.layout = l, .arena_name = SET_GRADIENT, .role = ROLE_STATE};
@@ -75,7 +83,7 @@ static igvk_status accumulate_gradients(graph *g, const parameter_layout *l, sto
     TRY(graph_gradient(g, &total, &seed, 1, wrt, n, gradients));
     for (size_t i = 0; i < n; i++)
         if (tensor_is(gradients[i]))
-            graph_accumulate(g, gradients[i], parameter_tensor(g, &gradient, parameter_at(l, index[i])->name));
+            keep_gradient(g, sum, gradients[i], parameter_tensor(g, &gradient, parameter_at(l, index[i])->name));
 done:
     free(wrt);
     free(gradients);
@@ -84,10 +92,10 @@ done:
 }
 
 training_losses build_micro(graph *g, const model_config *c, const parameter_layout *l, storage_type precision,
-                            const objective_options *o, const training_batch *b) {
+                            gradient_sum sum, const objective_options *o, const training_batch *b) {
     graph_keep_for_gradient(g, true);
     training_losses losses = build_losses(g, c, l, SET_MODEL, precision, o, b);
-    accumulate_gradients(g, l, precision, losses.total); // its failure is the graph's sticky error
+    keep_gradients(g, l, precision, sum, losses.total); // its failure is the graph's sticky error
     const tensor_id steps = training_steps_tensor(g);
     const loss_terms terms = terms_of(&losses);
     op_write_losses(g, steps, &terms, training_metrics_tensor(g));

@@ -35,13 +35,16 @@ bool training_scales_loss(storage_type precision);
 // Of a set other than the model: f32, whatever the run's precision.
 training_losses build_losses(graph *g, const model_config *c, const parameter_layout *l, const char *set,
                              storage_type precision, const objective_options *o, const training_batch *b);
-// build_losses and its gradient, times the loss scale, added to the gradient set; writes the losses' metrics and
-// advances.
+// What a gradient is made of: of several micro-batches, added to the zeros that the update leaves, or of one that
+// overwrites it.
+typedef enum gradient_sum { GRADIENT_ACCUMULATED, GRADIENT_OF_ONE } gradient_sum;
+
+// build_losses and its gradient, times the loss scale, into the gradient set; writes the losses' metrics and advances.
 training_losses build_micro(graph *g, const model_config *c, const parameter_layout *l, storage_type precision,
-                            const objective_options *o, const training_batch *b);
-// Norm over all chunks, clipping, AdamW over chunks or Muon by matrices, EMA, zeroed gradients, copies of what changed;
-// writes the norm's metrics and advances. The layout's groups say who takes what; bf16: as in optimizer_settings.
-void build_update(graph *g, const parameter_layout *l, storage_type precision, bool bf16);
+                            gradient_sum sum, const objective_options *o, const training_batch *b);
+// Norm over all chunks, clipping, AdamW over chunks or Muon by matrices, EMA, copies of what changed; writes the norm's
+// metrics and advances. The layout's groups say who takes what; bf16: as in optimizer_settings.
+void build_update(graph *g, const parameter_layout *l, storage_type precision, gradient_sum sum, bool bf16);
 // All copies of the model, for the time before the first update.
 void build_copies(graph *g, const parameter_layout *l, storage_type precision);
 

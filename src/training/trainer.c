@@ -16,6 +16,10 @@
 
 // ---- graphs ----------------------------------------------------------------------------------------
 
+static gradient_sum sum_of(const trainer *t, uint32_t count) {
+    return count < t->o.batch ? GRADIENT_ACCUMULATED : GRADIENT_OF_ONE;
+}
+
 graph *trainer_micro_graph(const trainer *t, uint32_t count) {
     const trainer_options *o = &t->o;
     graph *g = graph_new();
@@ -24,7 +28,7 @@ graph *trainer_micro_graph(const trainer *t, uint32_t count) {
     graph_recompute(g, o->recompute);
     batch_source source = {.count = count, .ring = BATCH_RING, .label_dropout = o->label_dropout};
     training_batch batch = build_batch(g, &o->model, &source);
-    build_micro(g, &o->model, t->layout, o->precision, &o->objective, &batch);
+    build_micro(g, &o->model, t->layout, o->precision, sum_of(t, count), &o->objective, &batch);
     return g;
 }
 
@@ -36,7 +40,7 @@ igvk_status trainer_compile_micro(const trainer *t, uint32_t count, compiled_gra
 static igvk_status compile_update(const trainer *t, compiled_graph *out) {
     graph *g = graph_new();
     if (g)
-        build_update(g, t->layout, t->o.precision, t->o.optimizer.bf16);
+        build_update(g, t->layout, t->o.precision, sum_of(t, t->micro), t->o.optimizer.bf16);
     return graph_compile(&g, device_capabilities(t->o.device), NULL, 0, out);
 }
 

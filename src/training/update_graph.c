@@ -17,7 +17,7 @@ typedef struct update {
     const parameter_layout *l;
     tensor_id steps, norm;
     storage_type precision;
-    bool bf16;
+    bool zeroes, bf16;
 } update;
 
 static parameter_set copies_of(const update *u) {
@@ -49,7 +49,7 @@ static void update_chunk(const update *u, uint32_t chunk) {
                            .moment1 = state_chunk(u, SET_MOMENT1, chunk),
                            .moment2 = state_chunk(u, SET_MOMENT2, chunk),
                            .ema = state_chunk(u, SET_EMA, chunk)};
-    const tensor_id updated = op_adamw_ema(u->g, u->steps, u->norm, segments, &states);
+    const tensor_id updated = op_adamw_ema(u->g, u->steps, u->norm, segments, &states, u->zeroes);
     if (u->precision != STORAGE_F32) {
         const parameter_set copies = copies_of(u);
         op_convert_into(u->g, updated, parameter_copies(u->g, &copies, chunk));
@@ -75,8 +75,8 @@ static float matrix_scale(tensor_shape s) {
 static void update_matrix(const update *u, const parameter *p) {
     tensor_id direction = NO_TENSOR;
     if (!p->frozen) {
-        direction =
-            op_muon_momentum(u->g, u->steps, u->norm, matrix(u, SET_GRADIENT, p), matrix(u, SET_MOMENT1, p), u->bf16);
+        direction = op_muon_momentum(u->g, u->steps, u->norm, matrix(u, SET_GRADIENT, p), matrix(u, SET_MOMENT1, p),
+                                     u->bf16, u->zeroes);
         direction = op_orthogonalise(u->g, direction, u->bf16);
     }
     const tensor_id updated = op_muon_apply(u->g, u->steps, u->norm, direction, matrix(u, SET_MODEL, p),
@@ -88,8 +88,13 @@ static void update_matrix(const update *u, const parameter *p) {
     }
 }
 
-void build_update(graph *g, const parameter_layout *l, storage_type precision, bool bf16) {
-    update u = {.g = g, .l = l, .steps = training_steps_tensor(g), .precision = precision, .bf16 = bf16};
+void build_update(graph *g, const parameter_layout *l, storage_type precision, gradient_sum sum, bool bf16) {
+    update u = {.g = g,
+                .l = l,
+                .steps = training_steps_tensor(g),
+                .precision = precision,
+                .zeroes = sum == GRADIENT_ACCUMULATED,
+                .bf16 = bf16};
     u.norm = clip(&u);
     for (uint32_t k = 0; k < parameter_chunk_count(l); k++)
         if (parameter_chunk_group(l, k) == PARAMETER_ELEMENTS)

@@ -20,24 +20,23 @@ static void fill_muon_norm(const op_row *row, uint64_t count, float *f32, uint32
     (void)count, (void)u32;
     f32[NORM_VALUE] = 4;
     f32[NORM_COEFFICIENT] = 0.25f;
-    f32[NORM_TAKEN] = row->n[0] ? 0 : 1; // n[0]: 1 held back, 2 skipped
+    f32[NORM_TAKEN] = row->n[0] == 1 || row->n[0] == 2 ? 0 : 1; // n[0]: 1 held back, 2 skipped, 3 a gradient that stays
     f32[NORM_AVERAGED] = row->n[0] == 1 ? 0 : 1;
     f32[NORM_BIAS1] = f32[NORM_BIAS2] = 0;
 }
 
 // n[1]: rounded to bf16
 static void build_muon_momentum(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
-    out[0] = op_muon_momentum(g, in[0], in[1], in[2], in[3], row->n[1]);
+    out[0] = op_muon_momentum(g, in[0], in[1], in[2], in[3], row->n[1], row->n[0] != 3);
 }
 
 // Outputs, then the states in their order: gradient, momentum.
 static void refer_muon_momentum(const op_row *row, const op_value *in, op_value *out) {
-    (void)row;
     const double keep = op_step_f32(in, STEP_MUON_MOMENTUM), rate = op_step_f32(in, STEP_MUON_RATE);
     for (uint64_t i = 0; i < in[2].count; i++) {
         const double g = in[2].v[i] * in[1].v[1], m = keep * in[3].v[i] + rate * g;
         out[0].v[muon_wide_index(in[2].shape, i)] = in[1].v[2] != 0 ? rate * g + keep * m : 0;
-        out[1].v[i] = 0;
+        out[1].v[i] = row->n[0] == 3 ? out[1].v[i] : 0;
         out[2].v[i] = in[1].v[2] != 0 ? m : in[3].v[i];
     }
 }
@@ -122,6 +121,7 @@ static const op_row muon_rows[] = {
     MOMENTUM_ROW("tall, 129x7", 129, 7, 0, 0, 2e-7),
     MOMENTUM_ROW("rounded, 33x5", 33, 5, 0, 1, 0.004),
     MOMENTUM_ROW("held back, 9x5", 9, 5, 1, 0, 2e-7),
+    MOMENTUM_ROW("a gradient that stays, 9x5", 9, 5, 3, 0, 2e-7),
     ORTHOGONALISE_ROW("muon_normalise", "a row of 20", 1, 20, 0, 1e-5),
     ORTHOGONALISE_ROW("muon_normalise", "13x67", 13, 67, 0, 1e-5),
     ORTHOGONALISE_ROW("muon_combine", "rounded, 8x40", 8, 40, 1, 0.1),

@@ -131,9 +131,9 @@ static void refer_scale(const op_row *row, const op_value *in, op_value *out) {
 enum { IN_STEPS, IN_NORM, IN_SEGMENTS, IN_PARAMETER, IN_GRADIENT, IN_MOMENT1, IN_MOMENT2, IN_EMA };
 
 static void build_adamw(graph *g, const op_row *row, const tensor_id *in, tensor_id *out) {
-    (void)row, (void)out;
+    (void)out;
     const adamw_states s = {in[IN_PARAMETER], in[IN_GRADIENT], in[IN_MOMENT1], in[IN_MOMENT2], in[IN_EMA]};
-    op_adamw_ema(g, in[IN_STEPS], in[IN_NORM], in[IN_SEGMENTS], &s);
+    op_adamw_ema(g, in[IN_STEPS], in[IN_NORM], in[IN_SEGMENTS], &s, row->n[0] != 3);
 }
 
 static void refer_adamw(const op_row *row, const op_value *in, op_value *out) {
@@ -141,7 +141,7 @@ static void refer_adamw(const op_row *row, const op_value *in, op_value *out) {
     const double decay = 1 - op_step_f32(in, STEP_LEARNING_RATE) * op_step_f32(in, STEP_WEIGHT_DECAY);
     for (uint64_t i = 0; i < in[IN_PARAMETER].count; i++) {
         double p = in[IN_PARAMETER].v[i];
-        out[1].v[i] = 0; // the gradient
+        out[1].v[i] = row->n[0] == 3 ? out[1].v[i] : 0; // the gradient
         if (in[IN_NORM].v[NORM_TAKEN] != 0 && (uint32_t)in[IN_SEGMENTS].v[i / PARAMETER_GRANULE] & 1) {
             const double g = in[IN_GRADIENT].v[i] * in[IN_NORM].v[NORM_COEFFICIENT];
             const double m = op_step_f32(in, STEP_BETA1) * in[IN_MOMENT1].v[i] + op_step_f32(in, STEP_RATE1) * g;
@@ -161,7 +161,7 @@ static void fill_norm(const op_row *row, uint64_t count, float *f32, uint32_t *u
     (void)count, (void)u32;
     f32[NORM_VALUE] = 4;
     f32[NORM_COEFFICIENT] = 0.25f;
-    f32[NORM_TAKEN] = row->n[0] ? 0 : 1;         // n[0]: 1 held back, 2 skipped
+    f32[NORM_TAKEN] = row->n[0] == 1 || row->n[0] == 2 ? 0 : 1;         // n[0]: 1 held back, 2 skipped, 3 a gradient of one batch
     f32[NORM_AVERAGED] = row->n[0] == 1 ? 0 : 1;
     f32[NORM_BIAS1] = 1.5e-3f;
     f32[NORM_BIAS2] = 1.25f;
@@ -221,6 +221,7 @@ static const op_row optimizer_rows[] = {
     ADAMW_ROW("127 granules, some frozen", 127, 0),
     ADAMW_ROW("held back", 13, 1),
     ADAMW_ROW("skipped: the EMA alone moves", 13, 2),
+    ADAMW_ROW("a gradient that stays", 13, 3),
     {.op = "advance", .label = "one run", .inputs = {STEPS_STATE},
      .build = build_advance, .reference = refer_advance},
 };
