@@ -4,7 +4,9 @@
 // then the EMA; with ZEROES the gradient becomes zero. A word of `segments` for every GRANULE elements tells in bit 0 whether
 // they are trained: the others only enter the EMA. Without NORM_TAKEN only the EMA moves, without NORM_AVERAGED nothing
 // but the gradient.
-// scalars: count of pairs
+// variants: adamw_ema=-DPAIRS=0; adamw_ema_of_pairs=-DPAIRS=1
+// With PAIRS an element is a pair of the tensors', one access each.
+// scalars: count
 #include "tensor.glsl"
 #include "math.glsl"
 
@@ -41,26 +43,36 @@ void prepare() {
     ema_rate = STEP_F32(STEP_EMA_RATE);
 }
 
-float updated(float p, float m, float v) {
-    return p * decay - bias1 * igvk_divide(m, igvk_sqrt(v) * bias2 + epsilon);
-}
+#if PAIRS
+#define VALUE vec2
+#define TAKE(name, i) LOAD_PAIR(name, i)
+#define GIVE(name, i, value) STORE_PAIR(name, i, value)
+const uint WIDTH = 2;
+#else
+#define VALUE float
+#define TAKE(name, i) LOAD_OWN(f32, name, i)
+#define GIVE(name, i, value) STORE(f32, name, i, value)
+const uint WIDTH = 1;
+#endif
 
-// i: of a pair
+float direction(float m, float v) { return igvk_divide(m, igvk_sqrt(v) * bias2 + epsilon); }
+vec2 direction(vec2 m, vec2 v) { return vec2(direction(m.x, v.x), direction(m.y, v.y)); }
+
 void element(uint i) {
-    vec2 p = LOAD_PAIR(parameter, i);
-    if (taken && (LOAD(u32, segments, 2 * i / GRANULE) & 1) != 0) {
-        vec2 g = LOAD_PAIR(gradient, i) * clip;
-        vec2 m = beta1 * LOAD_PAIR(moment1, i) + rate1 * g;
-        vec2 v = beta2 * LOAD_PAIR(moment2, i) + rate2 * (g * g);
-        p = vec2(updated(p.x, m.x, v.x), updated(p.y, m.y, v.y));
-        STORE_PAIR(moment1, i, m);
-        STORE_PAIR(moment2, i, v);
-        STORE_PAIR(parameter, i, p);
+    VALUE p = TAKE(parameter, i);
+    if (taken && (LOAD(u32, segments, WIDTH * i / GRANULE) & 1) != 0) {
+        VALUE g = TAKE(gradient, i) * clip;
+        VALUE m = beta1 * TAKE(moment1, i) + rate1 * g;
+        VALUE v = beta2 * TAKE(moment2, i) + rate2 * (g * g);
+        p = p * decay - bias1 * direction(m, v);
+        GIVE(moment1, i, m);
+        GIVE(moment2, i, v);
+        GIVE(parameter, i, p);
     }
     if (averaged)
-        STORE_PAIR(ema, i, ema_decay * LOAD_PAIR(ema, i) + ema_rate * p);
+        GIVE(ema, i, ema_decay * TAKE(ema, i) + ema_rate * p);
     if (ZEROES != 0)
-        STORE_PAIR(gradient, i, vec2(0.0));
+        GIVE(gradient, i, VALUE(0.0));
 }
 #define ELEMENTS_PREPARE
 #include "elements.glsl"

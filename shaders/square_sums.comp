@@ -37,21 +37,24 @@ void main() {
     uint row = group / blocks;
     uint first = row * elements;
     uint j = (group - row * blocks) * gl_WorkGroupSize.x * turns + gl_LocalInvocationIndex;
-    vec2 sum = vec2(0.0);
+    vec2 sum[UNROLLED]; // of their own: each addition waits for the one before it
+    UNROLL for (uint k = 0; k < UNROLLED; k++)
+        sum[k] = vec2(0.0);
     do { // as often in every invocation: SwiftShader loses the last turn of those that leave a do-while early
         UNROLL for (uint k = 0; k < UNROLLED; k++) {
 #if PAIRS
             vec2 v = LOAD_PAIR(x, first + min(j, elements - 1));
-            add_square(sum, v.x, j < elements);
-            add_square(sum, v.y, j < elements);
+            add_square(sum[k], v.x, j < elements);
+            add_square(sum[k], v.y, j < elements);
 #else
-            add_square(sum, VALUE(first + min(j, elements - 1)), j < elements);
+            add_square(sum[k], VALUE(first + min(j, elements - 1)), j < elements);
 #endif
             j += gl_WorkGroupSize.x;
         }
         turns -= UNROLLED;
     } while (turns > 0);
     uint i = linear_invocation();
-    STORE(f32, sums, 2 * i, sum.x);
-    STORE(f32, sums, 2 * i + 1, sum.y);
+    vec2 total = pair_add(pair_add(sum[0], sum[1]), pair_add(sum[2], sum[3]));
+    STORE(f32, sums, 2 * i, total.x);
+    STORE(f32, sums, 2 * i + 1, total.y);
 }

@@ -89,12 +89,16 @@ layout(buffer_reference, std430, buffer_reference_align = 2) buffer bf16_write {
 #endif
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer pair_write { uint64_t v[]; };
 layout(push_constant, std430) uniform push_block { uint scalar[12]; uint64_t address[10]; } push;
-vec2 pair_of_bits(uint64_t bits) { return uintBitsToFloat(unpackUint2x32(bits)); }
+// By shifts: unpackUint2x32 and its inverse make llvmpipe write beyond its stack at vectors of 512 bits (Mesa 26.2).
+vec2 pair_of_bits(uint64_t bits) { return uintBitsToFloat(uvec2(uint(bits), uint(bits >> 32))); }
+uint64_t bits_of_pair(vec2 pair) {
+    return uint64_t(floatBitsToUint(pair.x)) | uint64_t(floatBitsToUint(pair.y)) << 32;
+}
 #define LOAD_PAIR(name, i) pair_of_bits(pair_write(push.address[name]).v[i])
-#define STORE_PAIR(name, i, pair) pair_write(push.address[name]).v[i] = packUint2x32(floatBitsToUint(pair))
+#define STORE_PAIR(name, i, pair) pair_write(push.address[name]).v[i] = bits_of_pair(pair)
 #define POINT_PAIRS(p, name, base) pair_write p = pair_write(push.address[name] + 4 * uint64_t(base))
 #define PAIR_AT(p, name, i) pair_of_bits(p.v[i])
-#define STORE_PAIR_AT(p, name, i, pair) p.v[i] = packUint2x32(floatBitsToUint(pair))
+#define STORE_PAIR_AT(p, name, i, pair) p.v[i] = bits_of_pair(pair)
 #define TENSOR_READ_(slot, type, name) const uint name = slot;
 #define TENSOR_WRITE_(slot, type, name) const uint name = slot;
 #define LOAD_(type, name, i) FROM_##type(type##_read(push.address[name]).v[i])

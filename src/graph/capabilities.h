@@ -20,6 +20,7 @@ typedef struct capabilities {
     bool lanes_broadcast;      // register tile: vectors from masked broadcasts instead of gathers (Mesa 26's llvmpipe)
     bool subgroup_broadcast;   // register tile: rows by subgroupBroadcast where uniform loads are no faster than gathers
     uint32_t shuffle_lanes;    // lanes that can exchange numbers in any subgroup of this device; 0: none
+    bool pairs;                // memory is reached two elements at a time: not where vectors of 64 bits are split
     bool written_out;          // the driver keeps loops rolled (SwiftShader): tiles unrolled by the preprocessor
 } capabilities;
 

@@ -128,7 +128,7 @@ static bool packs_pairs(const lowering *l, const operand *o, uint64_t depth) {
     const uint64_t lanes = 2 * l->capabilities->vector_width, along_rows = *o->step != 1;
     const uint64_t stride = along_rows ? *o->step : *o->row;
     const bool even = o->rows % 2 == 0 && depth % 2 == 0 && stride % 2 == 0 && x->offset % 8 == 0;
-    return x->type == STORAGE_F32 && even && (!along_rows || *o->row == 1) && (along_rows ? o->rows : depth) >= lanes;
+    return l->capabilities->pairs && x->type == STORAGE_F32 && even && (!along_rows || *o->row == 1) && (along_rows ? o->rows : depth) >= lanes;
 }
 
 static igvk_status pack(lowering *l, const operand *o, uint64_t depth) {

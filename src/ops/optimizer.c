@@ -22,7 +22,7 @@ done:
 
 static igvk_status squares_lower(lowering *l, const node *n) {
     const uint64_t all = shape_elements(input_shape(l->graph, n, 0));
-    const bool pairs = all % 2 == 0 && tensor_of(l->graph, n->inputs[0])->offset % 8 == 0;
+    const bool pairs = l->capabilities->pairs && all % 2 == 0 && tensor_of(l->graph, n->inputs[0])->offset % 8 == 0;
     const uint64_t elements = pairs ? all / 2 : all;
     const tensor_id previous = n->inputs[1];
     igvk_status status = IGVK_OK;
@@ -171,7 +171,9 @@ done:
 }
 
 static igvk_status adamw_ema_lower(lowering *l, const node *n) {
-    dispatch d = dispatch_elements(l, "adamw_ema", shape_elements(shape_of(l->graph, n->outputs[0])) / 2); // pairs
+    const uint64_t elements = shape_elements(shape_of(l->graph, n->outputs[0])); // whole granules
+    dispatch d = l->capabilities->pairs ? dispatch_elements(l, "adamw_ema_of_pairs", elements / 2)
+                                        : dispatch_elements(l, "adamw_ema", elements);
     dispatch_constant(&d, PARAMETER_GRANULE);
     dispatch_constant(&d, *(const bool *)n->attributes);
     for (uint32_t i = 0; i < ADAMW_STATES; i++)

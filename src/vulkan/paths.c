@@ -15,6 +15,7 @@ static const struct {
     [OPTIONAL_LANES_BROADCAST] = {"lanes-broadcast", "vectors from broadcasts instead of gathers (llvmpipe)", NULL},
     [OPTIONAL_SUBGROUP_BROADCAST] = {"subgroup-broadcast", "rows by subgroup broadcasts where the above is missing", NULL},
     [OPTIONAL_SUBGROUP_SHUFFLE] = {"subgroup-shuffle", "attention with heads split between lanes, for GPUs", NULL},
+    [OPTIONAL_PAIRS] = {"pairs", "accesses of 64 bits instead of 32", NULL},
     [OPTIONAL_WRITTEN_OUT] = {"written-out", "small tiles without loops (SwiftShader)", NULL},
     [OPTIONAL_STORAGE_16BIT] = {"storage-16bit", "tensors stored as f16 or bf16", NULL},
     [OPTIONAL_UNIFIED] = {"unified", "the host reaches device memory without staging copies", NULL},

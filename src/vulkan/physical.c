@@ -182,6 +182,8 @@ static void find_paths(physical_device *p, const device_answers *a, const device
     path_found(paths, OPTIONAL_PIPELINE_STATISTICS,
                has_extension(a, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME));
     // The bit, not the extension: llvmpipe at 128 bits lists the one without the other.
+    // llvmpipe splits vectors of 1024 bits: at 512-bit vectors pairs are slower by half.
+    path_found(paths, OPTIONAL_PAIRS, paths[OPTIONAL_ADDRESS].enabled && (!cpu || a->vulkan11.subgroupSize <= 8));
     path_found(paths, OPTIONAL_COOPERATIVE_MATRIX, a->matrices.cooperativeMatrix);
 }
 
@@ -207,6 +209,7 @@ static void fill_capabilities(physical_device *p, const device_options *o) {
         .lanes_broadcast = f->paths[OPTIONAL_LANES_BROADCAST].enabled,
         .subgroup_broadcast = f->paths[OPTIONAL_SUBGROUP_BROADCAST].enabled,
         .shuffle_lanes = f->paths[OPTIONAL_SUBGROUP_SHUFFLE].enabled ? f->subgroup_min : 0,
+        .pairs = f->paths[OPTIONAL_PAIRS].enabled,
         .written_out = f->paths[OPTIONAL_WRITTEN_OUT].enabled,
     };
     if (p->limits.maxComputeWorkGroupSize[0] < f->capabilities.max_invocations)

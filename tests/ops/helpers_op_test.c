@@ -486,6 +486,7 @@ bool op_row_passes(device *d, const op_row *row) {
         sets[set] = *device_capabilities(d);
     sets[1].lanes_broadcast = !sets[1].lanes_broadcast;
     sets[1].written_out = false;
+    sets[1].pairs = !sets[1].pairs;
     sets[2].written_out = !sets[2].written_out;
     sets[3].register_tile = sets[3].cpu = sets[3].lanes_broadcast = false;
     sets[3].vector_width = 32;
