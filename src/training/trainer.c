@@ -191,8 +191,6 @@ static igvk_status record(trainer *t, const compiled_graph *micro) {
     TRY(workspace_reserve(t->workspace, &t->validation.plan));
     TRY(program_record(d, &micro->list, &micro->plan, t->store, t->workspace, NULL, &t->micro_program));
     TRY(program_record(d, &update.list, &update.plan, t->store, t->workspace, NULL, &t->update_program));
-    TRY(program_record(d, &t->validation.list, &t->validation.plan, t->store, t->workspace, NULL,
-                       &t->validation_program));
 done:
     compiled_graph_free(&update);
     return status;
@@ -398,6 +396,10 @@ igvk_status trainer_validate(trainer *t, const validation_batch *b, float *terms
     if (!losses)
         return fail_memory("validation losses", (uint64_t)t->micro * sizeof *losses);
     TRY(trainer_finish(t));
+    // Not before it is asked for: kernels take drivers seconds and memory, and many runs validate late or never.
+    if (!t->validation_program)
+        TRY(program_record(t->o.device, &t->validation.list, &t->validation.plan, t->store, t->workspace, NULL,
+                           &t->validation_program));
     TRY(store_write(t->store, "validation.images", 0, b->images, count * model_elements(&t->o.model) * 4));
     TRY(write_times(t, b));
     TRY(store_write(t->store, "validation.seeds", 0, b->seeds, count * 8));
