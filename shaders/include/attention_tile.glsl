@@ -76,10 +76,10 @@ uint clamped(uint row) { return min(row, TOKENS - 1u); }
 uint block_start(uint next) { return RAGGED ? min(next, TOKENS - BLOCK) : next; }
 bool counts(uint row, uint next) { return !RAGGED || row >= next; }
 
-// 2^x for x <= 127, 2^-126 below -126. Without the comparisons of igvk_exp2, which cost a tenth of the kernel on
+// 2^x for x <= 127, 2^-126 below -126, NaN of NaN. Without the comparisons of igvk_exp2, which cost a tenth of the kernel on
 // software drivers; 1.5 ulp. Adding 1.5 2^23 rounds to a whole number and leaves it in the low bits.
 float exp2_of_score(float x) {
-    x = max(x, -126.0);
+    x = x < -126.0 ? -126.0 : x; // no max: what is no number must stay none
     precise float shifted = x + 12582912.0;
     precise float whole = shifted - 12582912.0;
     const float r = x - whole;

@@ -178,6 +178,7 @@ int console_end(igvk_status status) {
         return 128 + (stop_signal ? stop_signal : SIGINT); // as shells tell of a signal: 130 for Ctrl-C
     case IGVK_ERROR_INVALID:
     case IGVK_ERROR_IO:
+    case IGVK_ERROR_DEVICE_MEMORY: // what was asked for does not fit: the line says what would
         say("igvk: ", igvk_error_text());
         return EXIT_USAGE;
     default:

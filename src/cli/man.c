@@ -63,7 +63,8 @@ void man_page(FILE *out) {
     static const char *const exits[] = {
         "0",   "done",
         "1",   "the work failed; parity: a tensor is out of tolerance",
-        "2",   "bad input: a flag, a value, a file; parity: a folder is unusable; info: no device",
+        "2",   "bad input: a flag, a value, a file, more than fits the device; parity: a folder is unusable; info: no "
+               "device",
         "130", "stopped by Ctrl-C; what was done is saved",
         NULL};
     static const char *const environment[] = {"IGVK_DEVICE",

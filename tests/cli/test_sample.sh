@@ -97,6 +97,9 @@ rows=$(((5 + 1) / 2)) # classes A and B in turn: two columns
 works --model plain --grid ig=1,1.4 --against glyphs --sheet grid.png --nearest-sheet nearest.png
 [[ $(grep -c 'nearest training image is of the class' log) -eq 2 ]] || fail 'not a count for each row'
 refuses 'cannot write nowhere/x.png' --model plain --against glyphs --nearest-sheet nowhere/x.png
+# ---- what does not fit is refused like other wrong numbers
+(export IGVK_MEMORY=3000000; refuses 'its weights need' --model "$demo" --count 1 --sheet no.png) || exit 1
+[[ ! -e no.png ]] || fail 'a sheet that does not fit was written'
 # ---- vectors of a software driver, with a cache of their own
 works --model plain --count 2 --vector-width 128 --sheet narrow.png
 if "$program" info | grep -q '^\* .*llvmpipe'; then

@@ -122,6 +122,20 @@ static void refer_rotary(const op_row *row, const op_value *in, op_value *out) {
 // Larger heads are tested with the kernels of this driver and of GPUs alone: others', unrolled, compile for minutes on
 // drivers they are not for.
 #define LARGE_HEAD 32
+// n[1]: where a NaN, n[2] where an infinity is.
+static void fill_lost(const op_row *row, uint64_t count, float *f32, uint32_t *u32) {
+    (void)u32;
+    for (uint64_t i = 0; i < count; i++)
+        f32[i] = (float)(((uint32_t)i * 2654435761u >> 16) % 257) / 128 - 1;
+    if (row->n[1])
+        f32[row->n[1]] = NAN;
+    if (row->n[2])
+        f32[row->n[2]] = INFINITY;
+}
+
+#define LOST_ROW(name, nan, infinity)                                                                                  \
+    {.op = "attention", .label = name, .inputs = {OP_FILLED("qkv", fill_lost, 1, 40, 3 * 16)}, .outputs = 1,           \
+     .build = build_attention, .reference = refer_attention, .tolerance = 1e-5, .n = {2, nan, infinity}}
 #define ATTENTION_ROW(name, images, tokens, heads, dimension)                                                          \
     {.op = "attention", .label = name, .inputs = {OP_GRADIENT("qkv", images, tokens, 3 * (heads) * (dimension))},      \
      .outputs = 1, .build = build_attention, .reference = refer_attention, .tolerance = 2e-6,                          \
@@ -163,6 +177,11 @@ static const op_row attention_rows[] = {
     ATTENTION_ROW("127 tokens, head of 72", 1, 127, 1, 72),
     ATTENTION_ROW("17 tokens, head of 128", 1, 17, 1, 128),
     ATTENTION_ROW("256 tokens, head of 12", 1, 256, 1, 12),
+    // What is lost must be seen: a score that is no number may not count as a small one.
+    LOST_ROW("a NaN in a query", 5 * 48 + 3, 0),
+    LOST_ROW("a NaN in a key", 7 * 48 + 16 + 9, 0),
+    LOST_ROW("a NaN in a value", 33 * 48 + 32 + 1, 0),
+    LOST_ROW("an infinity in a query", 0, 39 * 48 + 1),
     LONG_ROW("1024 tokens, head of 16", 1, 1024, 1, 16),
     LONG_ROW("256 tokens, 2 heads of 64", 1, 256, 2, 64),
     SHARP_ROW("65 tokens far apart, head of 64", 1, 65, 1, 64),
