@@ -305,6 +305,21 @@ static void resumed_runs_end_with_the_same_bits(void **state) {
     }
 }
 
+// The host writes a step's numbers before it knows what became of those in flight.
+static void steps_in_flight_end_with_the_bits_of_steps_awaited(void **state) {
+    (void)state;
+    need_16_bits();
+    const trainer_options o = options_for("sit", STORAGE_F16);
+    float offset = 0;
+    trainer *ahead = start(&o, TOO_MUCH), *awaited = start(&o, TOO_MUCH);
+    run(ahead, 0, STEPS);
+    for (uint64_t n = 0; n < STEPS; n++)
+        step(awaited, n, &offset);
+    assert_same_sets(ahead, awaited);
+    trainer_destroy(&ahead);
+    trainer_destroy(&awaited);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(skipped_steps_do_not_count),
@@ -312,6 +327,7 @@ int main(void) {
         cmocka_unit_test(a_broken_dataset_stops_at_the_least_scale),
         cmocka_unit_test(losses_are_near_those_of_f32),
         cmocka_unit_test(resumed_runs_end_with_the_same_bits),
+        cmocka_unit_test(steps_in_flight_end_with_the_bits_of_steps_awaited),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
